@@ -1,0 +1,233 @@
+// Command crossplane-exporter watches a cluster's Crossplane and platform resources and serves what it sees to Prometheus.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"crossplane-exporter/collector"
+)
+
+type cli struct {
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Watch the cluster and serve metrics. This is the default."`
+	Check   checkCmd   `cmd:"" help:"Say what a deployment would see: kinds, permissions, objects, series. Exit with 1 if something cannot be read."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Log logFlags `embed:"" prefix:"log."`
+}
+
+type logFlags struct {
+	Level  string `default:"info" enum:"debug,info,warn,error" help:"Log what is at least this severe: ${enum}."`
+	Format string `default:"logfmt" enum:"logfmt,json" help:"Log in this format: ${enum}."`
+}
+
+type clusterFlags struct {
+	Kubeconfig string `type:"path" placeholder:"FILE" help:"Reach the cluster with this kubeconfig. By default: KUBECONFIG's, the pod's service account, or ~/.kube/config."`
+	Context    string `placeholder:"NAME" help:"Use this context of the kubeconfig."`
+
+	Include   []string `placeholder:"GLOB" help:"Watch kinds that are not watched by default, as a glob of group/kind: 'example.org/*'. Can be repeated."`
+	Exclude   []string `placeholder:"GLOB" help:"Leave kinds out, as a glob of group/kind: '*.azure.upbound.io/*'. Wins over --include. Can be repeated."`
+	TeamLabel string   `placeholder:"KEY" help:"Name an object's team by this label or annotation, on itself or else on its namespace."`
+}
+
+type webFlags struct {
+	ListenAddress []string `default:":9948" sep:"none" help:"Serve at this address. Can be repeated; vsock:// works too."`
+	SystemdSocket bool     `help:"Serve at the sockets systemd passes instead (Linux only)."`
+	ConfigFile    string   `name:"config.file" type:"path" placeholder:"FILE" help:"TLS and basic auth: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md"`
+	TelemetryPath string   `default:"/metrics" help:"Serve the metrics at this path."`
+}
+
+type serveCmd struct {
+	clusterFlags `embed:""`
+
+	Detail      string        `default:"unhealthy" enum:"none,unhealthy,all" help:"Which objects have series of their own: ${enum}."`
+	Memory      time.Duration `name:"detail.memory" default:"24h" help:"How long a resource that was changed behind its back is not fine."`
+	Checkpoint  string        `default:"auto" placeholder:"WHERE" help:"Where to keep what must survive a restart: file:PATH, configmap:NAMESPACE/NAME, none, or auto: a ConfigMap in a pod, a file in the user's cache elsewhere."`
+	DriftFields bool          `name:"drift.fields" help:"Name the fields that have drifted, in series of their own."`
+	MaxSeries   int           `name:"series.max" default:"1000000" help:"How many series each metric family may have; 0 is no limit. What is left out is counted."`
+	Web         webFlags      `embed:"" prefix:"web."`
+}
+
+type checkCmd struct {
+	clusterFlags `embed:""`
+
+	Timeout time.Duration `default:"2m" help:"Wait so long for the cluster."`
+}
+
+type versionCmd struct{}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, append(options(), kong.BindTo(ctx, (*context.Context)(nil)))...)
+	if err := k.Run(&c.Log); err != nil {
+		fmt.Fprintf(os.Stderr, "crossplane-exporter: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// options are how flags and environment variables are read.
+func options() []kong.Option {
+	return []kong.Option{
+		kong.Name("crossplane-exporter"),
+		kong.Description("A Prometheus exporter for Crossplane and the platform around it. Every flag is an environment variable too: --web.telemetry-path is CROSSPLANE_EXPORTER_WEB_TELEMETRY_PATH."),
+		kong.DefaultEnvars("CROSSPLANE_EXPORTER"),
+		kong.UsageOnError(),
+	}
+}
+
+// Validate is called by kong.
+func (f webFlags) Validate() error {
+	p := f.TelemetryPath
+	if !strings.HasPrefix(p, "/") || p == "/" || p == "/-/healthy" || p == "/-/ready" || path.Clean(p) != p || strings.ContainsAny(p, "{}?#% ") {
+		return fmt.Errorf("--web.telemetry-path=%q: want a path of its own, such as /metrics", p)
+	}
+	return nil
+}
+
+func (f *logFlags) logger() *slog.Logger {
+	cfg := &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
+	// Both were checked by kong.
+	_ = cfg.Level.Set(f.Level)
+	_ = cfg.Format.Set(f.Format)
+	log := promslog.New(cfg)
+	klog.SetSlogLogger(log)
+	return log
+}
+
+func (f *clusterFlags) config(log *slog.Logger) (collector.Config, error) {
+	rc, err := f.rest()
+	if err != nil {
+		return collector.Config{}, fmt.Errorf("how to reach the cluster: %w", err)
+	}
+	return collector.Config{REST: rc, Log: log, Include: f.Include, Exclude: f.Exclude, TeamLabel: f.TeamLabel}, nil
+}
+
+func (f *clusterFlags) rest() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.Kubeconfig
+	rc, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.Context}).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	rc.UserAgent = "crossplane-exporter/" + version.Version
+	return rc, nil
+}
+
+// Run serves until ctx ends.
+func (s *serveCmd) Run(ctx context.Context, l *logFlags) error {
+	log := l.logger()
+	cfg, err := s.config(log)
+	if err != nil {
+		return err
+	}
+	cfg.Detail, cfg.MaxSeries, cfg.Memory, cfg.DriftFields = collector.Detail(s.Detail), s.MaxSeries, s.Memory, s.DriftFields
+	if cfg.Checkpoint, err = s.keeper(cfg.REST); err != nil {
+		return err
+	}
+	e, err := collector.New(cfg)
+	if err != nil {
+		return err
+	}
+	log.Info("starting crossplane-exporter", "version", version.Info(), "cluster", cfg.REST.Host, "detail", s.Detail)
+
+	server := &http.Server{Handler: e.Handler(s.Web.TelemetryPath), ReadHeaderTimeout: 10 * time.Second}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.Run(ctx) })
+	group.Go(func() error {
+		err := web.ListenAndServe(server, &web.FlagConfig{
+			WebListenAddresses: &s.Web.ListenAddress,
+			WebSystemdSocket:   &s.Web.SystemdSocket,
+			WebConfigFile:      &s.Web.ConfigFile,
+		}, log)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("cannot serve at %v, because another program does already; choose another --web.listen-address: %w", s.Web.ListenAddress, err)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return server.Shutdown(closing)
+	})
+	return group.Wait()
+}
+
+// inPod is where a pod finds its namespace.
+const inPod = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// keeper is what --checkpoint means.
+func (s *serveCmd) keeper(rc *rest.Config) (collector.Keeper, error) {
+	kind, where, _ := strings.Cut(s.Checkpoint, ":")
+	switch {
+	case s.Checkpoint == "none":
+		return nil, nil
+	case s.Checkpoint == "auto":
+		if namespace, err := os.ReadFile(inPod); err == nil && s.Kubeconfig == "" {
+			return configMap(rc, string(namespace), "crossplane-exporter-checkpoint")
+		}
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no place for a checkpoint; name one with --checkpoint=file:PATH, or --checkpoint=none: %w", err)
+		}
+		return collector.FileKeeper(filepath.Join(cache, "crossplane-exporter", url.QueryEscape(rc.Host)+".json.gz")), nil
+	case kind == "file" && where != "":
+		return collector.FileKeeper(where), nil
+	case kind == "configmap":
+		if namespace, name, ok := strings.Cut(where, "/"); ok && namespace != "" && name != "" {
+			return configMap(rc, namespace, name)
+		}
+	}
+	return nil, fmt.Errorf("--checkpoint=%q is none of file:PATH, configmap:NAMESPACE/NAME, none and auto", s.Checkpoint)
+}
+
+func configMap(rc *rest.Config, namespace, name string) (collector.Keeper, error) {
+	client, err := dynamic.NewForConfig(rc)
+	if err != nil {
+		return nil, fmt.Errorf("a client for the checkpoint: %w", err)
+	}
+	return collector.ConfigMapKeeper{Client: client, Namespace: namespace, Name: name}, nil
+}
+
+// Run checks once.
+func (c *checkCmd) Run(ctx context.Context, l *logFlags) error {
+	cfg, err := c.config(l.logger())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	return collector.Check(ctx, cfg, os.Stdout)
+}
+
+// Run prints the version.
+func (versionCmd) Run() error {
+	_, err := fmt.Println(version.Print("crossplane-exporter"))
+	return err
+}

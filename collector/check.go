@@ -1,0 +1,126 @@
+package collector
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"crossplane-exporter/internal/expo"
+	"crossplane-exporter/internal/kube"
+)
+
+// ErrIncomplete is what Check fails with when it has said what it saw, and that was not everything.
+var ErrIncomplete = errors.New("not everything can be read")
+
+// Check watches until everything has been seen once, for as long as ctx lasts, and writes what a deployment with this
+// configuration would see: kinds, permissions, objects, and how many series each --detail makes.
+func Check(ctx context.Context, cfg Config, w io.Writer) error {
+	e, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- e.Run(watching) }()
+	defer func() { stop(); <-done }()
+
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for e.Ready() != nil && ctx.Err() == nil && !e.cluster.Definitions().Forbidden() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	return e.report(w, cfg.REST.Host)
+}
+
+func (e *Exporter) report(w io.Writer, host string) error {
+	unready := e.Ready()
+	kinds := e.cluster.Kinds()
+	var unreadable []kube.KindStatus
+	for _, k := range kinds {
+		if k.Err != nil || !k.Synced {
+			unreadable = append(unreadable, k)
+		}
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(out, "cluster\t%s\n", host)
+	if unready != nil {
+		fmt.Fprintf(out, "not ready\t%s\n", unready)
+	}
+	fmt.Fprintf(out, "kinds\t%d found, %d readable, %d not\n", len(kinds), len(kinds)-len(unreadable), len(unreadable))
+
+	type row struct {
+		kind            kube.Kind
+		objects, unwell int
+	}
+	var rows []row
+	objects := 0
+	e.resources.each(func(s *resourceStore) {
+		r := row{kind: s.kind, objects: s.group.Len()}
+		for _, held := range s.group.All() {
+			if held.unwell {
+				r.unwell++
+			}
+		}
+		if objects += r.objects; r.objects > 0 {
+			rows = append(rows, r)
+		}
+	})
+	fmt.Fprintf(out, "objects\t%d of %d kinds\n", objects, len(rows))
+	byKind := 0
+	for _, t := range e.count(e.resources.kinds) {
+		byKind += t.Samples
+	}
+	for _, d := range []Detail{DetailNone, DetailUnhealthy, DetailAll} {
+		n := byKind
+		for _, t := range e.count(e.resources.in(d)) {
+			n += t.Samples
+		}
+		fmt.Fprintf(out, "series\t%d with --detail=%s\n", n, d)
+	}
+
+	if len(rows) > 0 {
+		fmt.Fprintln(out, "\nCATEGORY\tKIND\tVERSION\tOBJECTS\tNOT WELL")
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(b.objects, a.objects) })
+		for _, r := range rows {
+			fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\n", r.kind.Category, r.kind, r.kind.Version, r.objects, r.unwell)
+		}
+	}
+	if len(unreadable) > 0 {
+		fmt.Fprintln(out, "\nNOT READABLE\tRESOURCE\tWHY")
+		for _, k := range unreadable {
+			err := k.Err
+			if err == nil {
+				err = errors.New("no answer yet")
+			}
+			fmt.Fprintf(out, "%s\t%s.%s\t%v\n", k.Kind, k.Kind.Resource, k.Kind.Group, err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if unready != nil || len(unreadable) > 0 {
+		return ErrIncomplete
+	}
+	return nil
+}
+
+// in is a table of the same resources that says them in another detail.
+func (r *resources) in(d Detail) *expo.Table[resource] {
+	t := resourceTable(d, r.fields)
+	r.each(func(s *resourceStore) { t.Group(s.labels).Replace(s.group.All()) })
+	return t
+}
+
+func (e *Exporter) count(t expo.Source) []expo.Tally {
+	e.resources.say(e.cluster.Kinds())
+	tallies, _ := expo.WriteText(io.Discard, t) //nolint:errcheck // Nothing can go wrong with nothing.
+	return tallies
+}

@@ -1,0 +1,217 @@
+package collector
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/version"
+
+	"crossplane-exporter/internal/kube"
+)
+
+// maxRows is how many resources the page lists: more than anyone reads, and little for a browser.
+const maxRows = 200
+
+//go:embed page.html
+var pageHTML string
+
+// page is for people: what is unwell, since when and why, and what cannot be seen. It needs no scripts.
+func (e *Exporter) page(telemetryPath string) http.Handler {
+	tmpl := template.Must(template.New("page").Parse(pageHTML))
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var b bytes.Buffer
+		if err := tmpl.Execute(&b, e.pageData(telemetryPath)); err != nil {
+			e.log.Error("the page cannot be rendered", "err", err)
+			http.Error(w, "The page cannot be rendered; see the log.", http.StatusInternalServerError)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		b.WriteTo(w) //nolint:errcheck,gosec // A client that has gone needs no page.
+	})
+}
+
+type pageData struct {
+	Version, TelemetryPath string
+	NotReady               string
+	Kinds, Objects, Unwell int
+	Categories             []pageCategory
+	Rows                   []pageRow
+	Drifters               []pageDrifter
+	Unreadable             []pageKind
+}
+
+type pageCategory struct {
+	Name            string
+	Objects, Unwell int
+}
+
+type pageRow struct {
+	Kind, Group, Namespace, Name, Team string
+	What, Reason, Class, Message       string
+	Since                              time.Time
+	Age                                string
+}
+
+type pageDrifter struct {
+	Kind, Group, Namespace, Name, Team string
+	Hour, Day                          int
+	Age                                string // of the last correction
+	Last                               time.Time
+	Loop                               bool
+	Who                                []string // field managers that wrote to the spec
+	Fields                             []string // that are not what the spec says now
+}
+
+// maxDrifters is how many resources the page lists that were put back.
+const maxDrifters = 20
+
+type pageKind struct {
+	Kind, Group, Error string
+	Stale              bool
+}
+
+func (e *Exporter) pageData(telemetryPath string) pageData {
+	now := e.resources.now()
+	d := pageData{Version: version.Info(), TelemetryPath: telemetryPath}
+	if err := e.Ready(); err != nil {
+		d.NotReady = err.Error()
+	}
+	categories := map[kube.Category]*pageCategory{}
+	e.resources.each(func(s *resourceStore) {
+		c := categories[s.kind.Category]
+		if c == nil {
+			c = &pageCategory{Name: string(s.kind.Category)}
+			categories[s.kind.Category] = c
+		}
+		d.Kinds++
+		c.Objects += s.group.Len()
+		for _, r := range s.group.All() {
+			if r.unwell {
+				c.Unwell++
+				d.Rows = append(d.Rows, row(s.kind, r, now))
+			}
+			if r.lately || r.drifting {
+				d.Drifters = append(d.Drifters, drifter(s.kind, r, now))
+			}
+		}
+	})
+	for _, c := range categories {
+		d.Objects += c.Objects
+		d.Unwell += c.Unwell
+		if c.Objects > 0 {
+			d.Categories = append(d.Categories, *c)
+		}
+	}
+	slices.SortFunc(d.Categories, func(a, b pageCategory) int { return cmp.Or(b.Objects-a.Objects, cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(d.Rows, func(a, b pageRow) int { return b.Since.Compare(a.Since) })
+	d.Rows = d.Rows[:min(len(d.Rows), maxRows)]
+	slices.SortStableFunc(d.Drifters, func(a, b pageDrifter) int { return cmp.Or(b.Day-a.Day, b.Last.Compare(a.Last)) })
+	d.Drifters = d.Drifters[:min(len(d.Drifters), maxDrifters)]
+	for _, k := range e.cluster.Kinds() {
+		if k.Err != nil {
+			d.Unreadable = append(d.Unreadable, pageKind{k.Kind.Name, k.Kind.Group, k.Err.Error(), k.Synced})
+		}
+	}
+	return d
+}
+
+// row says what is wrong with an unwell resource, the worst first.
+func row(k kube.Kind, r *resource, now time.Time) pageRow {
+	p := pageRow{Kind: k.Name, Group: k.Group, Namespace: r.namespace, Name: r.name, Team: r.team.name}
+	if r.failing != nil {
+		p.Class, p.Message = string(r.failing.class), r.failing.message
+	}
+	since := int64(0)
+	bad := r.worst()
+	switch {
+	case r.createIncomplete:
+		p.What, p.Reason = "create incomplete", "a person must look whether the external resource exists"
+	case r.deleted != 0:
+		p.What, since = "deleting", r.deleted
+		if r.finalizers > 1 {
+			p.Reason = "held by more than one finalizer"
+		}
+	case r.paused:
+		p.What = "paused"
+	}
+	if c := bad; c.word != nil {
+		if p.What == "" {
+			p.What, p.Reason = c.name+" "+c.status.String(), c.reason.name
+		}
+		if since == 0 {
+			since = c.since
+		}
+	}
+	if p.What == "" {
+		p.What, p.Reason = "not ready", "it has no Ready condition: nobody has dealt with it yet"
+	}
+	if since == 0 {
+		since = r.created
+	}
+	if since != 0 {
+		p.Since = time.Unix(since, 0).UTC()
+		p.Age = age(now.Sub(p.Since))
+	}
+	return p
+}
+
+// worst is the condition that says most of what is wrong with r: one that carries an error, or else any that is bad. It has no type
+// where none is.
+func (r *resource) worst() condition {
+	for _, kind := range failingFirst {
+		if c, ok := r.condition(kind); ok && c.bad() {
+			return c
+		}
+	}
+	for _, c := range r.conditions {
+		if c.bad() {
+			return c
+		}
+	}
+	return condition{}
+}
+
+// drifter says how often a resource was put back.
+func drifter(k kube.Kind, r *resource, now time.Time) pageDrifter {
+	const hour, day = 3600, 24 * 3600
+	p := pageDrifter{Kind: k.Name, Group: k.Group, Namespace: r.namespace, Name: r.name, Team: r.team.name}
+	if r.drifting {
+		p.Fields = strings.Split(r.differing, "\n")
+	}
+	if r.drift == nil {
+		return p
+	}
+	p.Hour, p.Day, p.Loop = r.drift.within(hour, now.Unix()), r.drift.within(day, now.Unix()), r.drift.loop()
+	if r.drift.last != 0 {
+		p.Last = time.Unix(r.drift.last, 0).UTC()
+		p.Age = age(now.Sub(p.Last))
+	}
+	for _, w := range r.drift.foreign {
+		p.Who = append(p.Who, w.manager)
+	}
+	return p
+}
+
+// age is a duration as people say it: its two largest units.
+func age(d time.Duration) string {
+	days, hours, minutes, secs := int(d.Hours())/24, int(d.Hours())%24, int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%dd %dh", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%dh %dm", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%dm %ds", minutes, secs)
+	default:
+		return fmt.Sprintf("%ds", max(secs, 0))
+	}
+}
