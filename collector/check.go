@@ -27,7 +27,7 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- e.Run(watching) }()
-	defer func() { stop(); <-done }()
+	defer func() { stop(); _ = <-done }()
 
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -121,6 +121,6 @@ func (r *resources) in(d Detail) *expo.Table[resource] {
 
 func (e *Exporter) count(t expo.Source) []expo.Tally {
 	e.resources.say(e.cluster.Kinds())
-	tallies, _ := expo.WriteText(io.Discard, t) //nolint:errcheck // Nothing can go wrong with nothing.
+	tallies, _ := expo.WriteText(io.Discard, t)
 	return tallies
 }

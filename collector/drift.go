@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -78,8 +77,8 @@ var fieldFamily = expo.Family[resource]{
 	Help:   "A field of spec.forProvider that status.atProvider has with another value, of a resource that has drifted; eight of a resource at most. Always 1.",
 	Labels: []string{"field"},
 	Say: func(l *expo.Lines, r *resource) {
-		if r.drifting && r.differing != "" {
-			for field := range strings.SplitSeq(r.differing, "\n") {
+		if r.drifting && r.differing != nil {
+			for _, field := range *r.differing {
 				l.Sample(1, expo.Label("field", field))
 			}
 		}
@@ -102,7 +101,7 @@ type operation struct {
 }
 
 // operations are what the Events of a managed resource's reconciler say, by their reason.
-// crossplane-runtime, pkg/reconciler/managed/reconciler.go
+// They are those of crossplane-runtime, pkg/reconciler/managed/reconciler.go.
 var operations = map[string]operation{
 	"CreatedExternalResource":       {"create", false},
 	"UpdatedExternalResource":       {"update", false},

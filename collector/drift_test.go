@@ -2,7 +2,6 @@ package collector
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"testing"
@@ -524,7 +523,7 @@ func TestCheckpointSurvives(t *testing.T) {
 func TestCheckpointThatCannotBeUsed(t *testing.T) {
 	good := func(s *state) []byte {
 		keeper := FileKeeper(t.TempDir() + "/checkpoint")
-		newCheckpoint(keeper, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()).save(t.Context(), s)
+		newCheckpoint(keeper, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).save(t.Context(), s)
 		data, err := keeper.Load(t.Context())
 		if err != nil {
 			t.Fatal(err)

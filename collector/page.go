@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/version"
@@ -35,7 +34,7 @@ func (e *Exporter) page(telemetryPath string) http.Handler {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		b.WriteTo(w) //nolint:errcheck,gosec // A client that has gone needs no page.
+		b.WriteTo(w) //nolint:errcheck // A client that has gone needs no page.
 	})
 }
 
@@ -184,8 +183,8 @@ func (r *resource) worst() condition {
 func drifter(k kube.Kind, r *resource, now time.Time) pageDrifter {
 	const hour, day = 3600, 24 * 3600
 	p := pageDrifter{Kind: k.Name, Group: k.Group, Namespace: r.namespace, Name: r.name, Team: r.team.name}
-	if r.drifting {
-		p.Fields = strings.Split(r.differing, "\n")
+	if r.drifting && r.differing != nil {
+		p.Fields = *r.differing
 	}
 	if r.drift == nil {
 		return p

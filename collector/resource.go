@@ -16,9 +16,9 @@ type resource struct {
 	key             string // its identity within its kind, as rendered labels
 	info            string // what platform_resource_info says, as rendered labels
 	namespace, name string
-	ownTeam         string // by its own label
-	team            *word  // whoever named it
-	claimNamespace  string
+	ownTeam         *word // by its own label
+	team            *word // whoever named it
+	claimNamespace  *word
 
 	conditions []condition
 	failing    *failure // nil while nothing fails
@@ -36,7 +36,7 @@ type resource struct {
 	drifting bool
 	weak     bool // whether its provider does not say which generation it has dealt with
 
-	differing string // the fields in which it is not, a line each; also while the provider has not dealt with the spec
+	differing *[]string // the fields in which it is not, nil for none; also while the provider has not dealt with the spec
 	spec      spec
 	drift     *drifted // what happened to its external resource and its spec behind its back, nil for nothing
 }
@@ -60,12 +60,12 @@ type failure struct {
 const maxMessage = 300
 
 // newResource is what is held of o.
-func newResource(k kube.Kind, o *kube.Object, types, reasons *words) *resource {
+func newResource(k kube.Kind, o *kube.Object, v *vocabulary) *resource {
 	r := &resource{
 		namespace:        o.Namespace,
 		name:             o.Name,
-		ownTeam:          o.Team,
-		claimNamespace:   o.ClaimNamespace,
+		ownTeam:          v.teams.of(o.Team),
+		claimNamespace:   v.claimNamespaces.of(o.ClaimNamespace),
 		created:          o.Created,
 		deleted:          o.Deleted,
 		finalizers:       uint8(min(o.Finalizers, 2)), //nolint:gosec // It fits now.
@@ -75,7 +75,9 @@ func newResource(k kube.Kind, o *kube.Object, types, reasons *words) *resource {
 		createIncomplete: createIncomplete(o),
 		conditions:       make([]condition, 0, len(o.Conditions)),
 		spec:             newSpec(o),
-		differing:        strings.Join(o.Differing, "\n"),
+	}
+	if fields := o.Differing; len(fields) > 0 {
+		r.differing = &fields
 	}
 	b := make([]byte, 0, 256)
 	b = expo.AppendLabel(b, "resource_namespace", o.Namespace)
@@ -88,7 +90,7 @@ func newResource(k kube.Kind, o *kube.Object, types, reasons *words) *resource {
 	b = expo.AppendLabel(append(b, ','), "external_name", o.ExternalName)
 	b = expo.AppendLabel(append(b, ','), "provider_config", o.ProviderConfig)
 	b = expo.AppendLabel(append(b, ','), "composite", o.Composite)
-	b = expo.AppendLabel(append(b, ','), "claim_namespace", o.ClaimNamespace)
+	b = append(append(b, ','), r.claimNamespace.label...)
 	b = expo.AppendLabel(append(b, ','), "claim_name", o.ClaimName)
 	b = expo.AppendLabel(append(b, ','), "cloud_region", o.Region)
 	r.info = string(b)
@@ -96,11 +98,11 @@ func newResource(k kube.Kind, o *kube.Object, types, reasons *words) *resource {
 	for i := range o.Conditions {
 		c := &o.Conditions[i]
 		r.paused = r.paused || c.Reason == string(v2.ReasonReconcilePaused)
-		t := types.of(c.Type)
+		t := v.conditions.of(c.Type)
 		if slices.ContainsFunc(r.conditions, func(c condition) bool { return c.label == t.label }) {
 			continue // two types that differ in what no label can say: the same series twice would cost the whole scrape
 		}
-		r.conditions = append(r.conditions, condition{word: t, reason: reasons.of(c.Reason), status: c.Status, since: c.Since})
+		r.conditions = append(r.conditions, condition{word: t, reason: v.reasons.of(c.Reason), status: c.Status, since: c.Since})
 	}
 	if c := failingCondition(o); c != nil && !r.paused && !r.inactive {
 		r.failing = &failure{cloud.ClassifyText(c.Message), cut(c.Message, maxMessage)}
@@ -120,7 +122,9 @@ func (r *resource) isDrifting() bool {
 	if c, ok := r.condition(string(v2.TypeUpToDate)); ok && c.status != kube.Unknown {
 		return c.status == kube.False && !r.paused
 	}
-	return r.differing != "" && r.deleted == 0 && !r.spec.pending()
+	synced, ok := r.condition(string(v2.TypeSynced))
+	settled := ok && synced.status == kube.True && !r.spec.pending() && (r.spec.weak() || r.spec.observed >= r.spec.generation)
+	return r.differing != nil && settled && !r.paused && r.deleted == 0 && !r.createIncomplete
 }
 
 // unheard is whether r should say whether it is ready and has not said so: it is new, or nobody is there to deal with it.
@@ -185,12 +189,10 @@ func (r *resource) follow(before *resource, fresh bool, now int64, flipped func(
 			c.since = now
 		}
 	}
-	switch {
-	case before == nil:
-		r.fresh = fresh && !r.ready()
-	default:
-		r.fresh = before.fresh && !r.ready()
+	if before != nil {
+		fresh = before.fresh
 	}
+	r.fresh = fresh && !r.ready()
 }
 
 func cut(s string, n int) string {

@@ -145,9 +145,7 @@ type resources struct {
 	now        func() time.Time
 	fields     bool  // whether the fields that have drifted are said
 	memory     int64 // for how many seconds a resource that was changed behind its back is not fine
-	conditions words
-	reasons    words
-	teams      words
+	vocabulary vocabulary
 
 	table  *expo.Table[resource]
 	kinds  *expo.Table[kindCounts]
@@ -182,15 +180,16 @@ func histogram(reg prometheus.Registerer, name, help string, buckets []float64) 
 
 func newResources(cfg Config, team func(string) string, reg prometheus.Registerer) *resources {
 	r := &resources{
-		teamOf:     team,
-		fields:     cfg.DriftFields,
-		memory:     int64(cfg.Memory.Seconds()),
-		now:        cfg.Now,
-		conditions: words{label: "condition"},
-		reasons:    words{label: "reason"},
-		teams:      words{label: "team"},
-		table:      resourceTable(cfg.Detail, cfg.DriftFields),
-		kinds:      expo.NewTable(kindFamilies...),
+		teamOf: team,
+		fields: cfg.DriftFields,
+		memory: int64(cfg.Memory.Seconds()),
+		now:    cfg.Now,
+		vocabulary: vocabulary{
+			conditions: words{label: "condition"}, reasons: words{label: "reason"},
+			teams: words{label: "team"}, claimNamespaces: words{label: "claim_namespace"},
+		},
+		table: resourceTable(cfg.Detail, cfg.DriftFields),
+		kinds: expo.NewTable(kindFamilies...),
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "platform_condition_transitions_total",
 			Help: "How often a condition of a resource of the kind turned to the status from another one.",
@@ -253,7 +252,7 @@ func (r *resources) teamChanged(namespace string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for key, held := range s.group.All() {
-			if held.namespace != namespace && held.claimNamespace != namespace {
+			if held.namespace != namespace && held.claimNamespace.name != namespace {
 				continue
 			}
 			changed := *held
@@ -343,7 +342,7 @@ type resourceStore struct {
 }
 
 func (s *resourceStore) Keep(o *kube.Object) any {
-	return newResource(s.kind, o, &s.conditions, &s.reasons)
+	return newResource(s.kind, o, &s.vocabulary)
 }
 
 func (s *resourceStore) Set(kept any) {
@@ -401,7 +400,7 @@ func (s *resourceStore) followSpec(before, held *resource, now int64) {
 	if before == nil {
 		saved, ok := s.takeSaved(held.key)
 		if !ok {
-			held.spec.begin(s.resources.since, now)
+			held.spec.begin(s.since, now)
 			held.drifting = held.isDrifting()
 			return
 		}
@@ -442,13 +441,13 @@ func (s *resourceStore) follow(before, held *resource) {
 
 // nameTeam says whose a resource is: its own label first, then its namespace's, then that of the claim it was made for.
 func (s *resourceStore) nameTeam(r *resource) {
-	team := r.ownTeam
-	for _, namespace := range []string{r.namespace, r.claimNamespace} {
+	team := r.ownTeam.name
+	for _, namespace := range []string{r.namespace, r.claimNamespace.name} {
 		if team == "" && namespace != "" {
 			team = s.teamOf(namespace)
 		}
 	}
-	r.team = s.teams.of(team)
+	r.team = s.vocabulary.teams.of(team)
 }
 
 func (s *resourceStore) Delete(kept any) {
@@ -491,7 +490,7 @@ func (s *resourceStore) Replace(kept []any) {
 // Close takes everything the kind says out of the metrics.
 func (s *resourceStore) Close() {
 	s.resources.mu.Lock()
-	delete(s.resources.stores, s)
+	delete(s.stores, s)
 	k := groupKind{s.kind.Group, s.kind.Name}
 	successor := s.byKind[k]
 	if successor == s {
@@ -514,6 +513,9 @@ func (s *resourceStore) Close() {
 
 // A word is a label's value that many resources share, and the label as it is rendered.
 type word struct{ name, label string }
+
+// A vocabulary has the words that resources share.
+type vocabulary struct{ conditions, reasons, teams, claimNamespaces words }
 
 // words renders the labels that come again and again once. What it holds is bounded.
 type words struct {

@@ -77,15 +77,19 @@ type checkCmd struct {
 
 type versionCmd struct{}
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run does what the command line says and returns the exit status.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
 	k := kong.Parse(&c, append(options(), kong.BindTo(ctx, (*context.Context)(nil)))...)
 	if err := k.Run(&c.Log); err != nil {
 		fmt.Fprintf(os.Stderr, "crossplane-exporter: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // options are how flags and environment variables are read.

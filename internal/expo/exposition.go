@@ -43,7 +43,7 @@ type Tally struct {
 // family, whether or not all of it could be written, and the first error of w.
 func WriteText(w io.Writer, sources ...Source) ([]Tally, error) {
 	views, tallies := look(sources)
-	buf := buffers.Get().(*[]byte)
+	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // The pool has nothing else.
 	t := &textWriter{Lines: Lines{buf: *buf}, chunks: chunks{w: w}}
 	for _, v := range views {
 		v.writeText(t)
@@ -62,7 +62,7 @@ func WriteGzip(w io.Writer, sources ...Source) ([]Tally, error) {
 	for _, v := range views {
 		v.press()
 	}
-	buf := buffers.Get().(*[]byte)
+	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // The pool has nothing else.
 	defer buffers.Put(buf)
 	z := newGzipWriter(w, *buf)
 	for _, v := range views {

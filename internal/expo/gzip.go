@@ -47,7 +47,7 @@ var deflaters = sync.Pool{New: func() any {
 const maxPooled = 1 << 20
 
 func getDeflater() *deflater {
-	d := deflaters.Get().(*deflater)
+	d := deflaters.Get().(*deflater) //nolint:forcetypeassert // The pool has nothing else.
 	d.lines.buf = d.lines.buf[:0]
 	return d
 }
@@ -113,7 +113,7 @@ func newGzipWriter(w io.Writer, buf []byte) *gzipWriter {
 
 func (z *gzipWriter) add(d *deflated) {
 	z.crc = crcMultiply(d.shift, z.crc) ^ d.crc
-	z.size += uint32(d.size)
+	z.size += uint32(d.size) //nolint:gosec // Modulo 2^32, as RFC 1952 has it.
 	z.buf = z.pass(append(z.buf, d.data...))
 }
 

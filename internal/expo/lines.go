@@ -99,7 +99,7 @@ func (l *Lines) Sample(value float64, labels ...string) {
 		return
 	}
 	l.samples++
-	b := append(l.buf, l.head...)
+	b := append(l.buf, l.head...) //nolint:gocritic // It goes back to l.buf in the end.
 	labelled := l.led
 	if l.key != "" {
 		if labelled {

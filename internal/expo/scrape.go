@@ -66,7 +66,7 @@ func (t *Table[R]) count(l *Lines, p *page[R], f int) int {
 	if l.cut == 0 {
 		c.deflated.Store(nil) // of the page this one is a copy of
 	}
-	c.counted.Store(int32(l.cut) + 1)
+	c.counted.Store(int32(l.cut) + 1) //nolint:gosec // A page has 128 records.
 	return l.cut
 }
 

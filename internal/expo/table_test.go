@@ -91,14 +91,6 @@ func (z zoo) text(limit int) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-func (z zoo) clone() zoo {
-	c := zoo{}
-	for group, pets := range z {
-		c[group] = maps.Clone(pets)
-	}
-	return c
-}
-
 // zookeeper does the same to a table and a zoo.
 type zookeeper struct {
 	table *Table[pet]
