@@ -207,7 +207,7 @@ func TestDefinitions(t *testing.T) {
 		}
 	})
 
-	inBubble("TwoOfOneName", func(t *testing.T, w *world) {
+	inBubble("TwoOfOneName", func(_ *testing.T, w *world) {
 		namespaced := crd("vpcs", "ec2.aws.m.upbound.io", "VPC", "managed")
 		w.do(w.Apply(vpcCRD().String() + namespaced.String() + vpc("a", "True") + object("ec2.aws.m.upbound.io", "VPC", "a", "False")))
 		w.expect("Two kinds of one name in two groups are two kinds.", vpcKind, "replace a Ready=True")

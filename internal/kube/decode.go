@@ -610,11 +610,11 @@ func (d *decoder) integer() (int64, error) {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(string(v), 10, 64)
-	if err != nil {
-		d.obj.Odd++
-		return 0, nil
+	if err == nil {
+		return n, nil
 	}
-	return n, nil
+	d.obj.Odd++
+	return 0, nil
 }
 
 // time reads an RFC 3339 time as Unix seconds.
@@ -624,9 +624,9 @@ func (d *decoder) time() (int64, error) {
 		return 0, err
 	}
 	var t time.Time
-	if err := t.UnmarshalText(b); err != nil { // time.Parse would want a string, and keep it
-		d.obj.Odd++
-		return 0, nil
+	if t.UnmarshalText(b) == nil { // time.Parse would want a string, and keep it
+		return t.Unix(), nil
 	}
-	return t.Unix(), nil
+	d.obj.Odd++
+	return 0, nil
 }

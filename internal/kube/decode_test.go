@@ -254,6 +254,20 @@ func decodeCases() map[string]decodeCase {
 			reason: "Without a team label nothing is looked for, not even an empty key.",
 			args:   decodeArgs{vpcs, "", `{"metadata": {"labels": {"": "orders", "team": "orders"}, "annotations": {"": "orders"}}}`},
 		},
+		"Differing": {
+			reason: "What a managed resource asks for, and its provider sees otherwise, should be named.",
+			args:   decodeArgs{vpcs, "", `{"spec": {"forProvider": {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": true, "region": "eu-central-1"}}, "status": {"atProvider": {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": false}}}`},
+			want:   Object{Region: "eu-central-1", Differing: []string{"enableDnsSupport"}},
+		},
+		"DifferingOfOthers": {
+			reason: "So should it not of what is no managed resource.",
+			args:   decodeArgs{Kind{Category: Other}, "", `{"spec": {"forProvider": {"enableDnsSupport": true}}, "status": {"atProvider": {"enableDnsSupport": false}}}`},
+		},
+		"DifferingOfTheWrongType": {
+			reason: "Nor can it be of what is no object.",
+			args:   decodeArgs{vpcs, "", `{"metadata": {"name": "a"}, "spec": {"forProvider": "x"}, "status": {"atProvider": ["y"]}}`},
+			want:   Object{Name: "a", Odd: 1},
+		},
 		"FluxSuspended": {
 			reason: "A Flux object that is suspended is paused.",
 			args: decodeArgs{

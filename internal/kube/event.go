@@ -47,8 +47,9 @@ var events = Kind{Version: "v1", Name: "Event", Resource: "events"}
 
 // eventFields leaves the Events of busy kinds, which are never managed resources, to the API server.
 var eventFields = func() string {
-	var s []fields.Selector
-	for _, kind := range strings.Fields("Pod Node ReplicaSet Deployment StatefulSet DaemonSet Job CronJob HorizontalPodAutoscaler PersistentVolumeClaim Service Endpoints Ingress Lease") {
+	kinds := strings.Fields("Pod Node ReplicaSet Deployment StatefulSet DaemonSet Job CronJob HorizontalPodAutoscaler PersistentVolumeClaim Service Endpoints Ingress Lease")
+	s := make([]fields.Selector, 0, len(kinds))
+	for _, kind := range kinds {
 		s = append(s, fields.OneTermNotEqualSelector("involvedObject.kind", kind))
 	}
 	return fields.AndSelectors(s...).String()

@@ -82,9 +82,10 @@ func check(t *testing.T, o *Object) {
 		}
 		said = append(said, c.Type, c.Reason, c.Message)
 	}
-	if len(o.Conditions) > MaxConditions || len(o.Writers) > maxWriters {
-		t.Errorf("%d conditions, %d writers", len(o.Conditions), len(o.Writers))
+	if len(o.Conditions) > MaxConditions || len(o.Writers) > maxWriters || len(o.Differing) > MaxDiffering {
+		t.Errorf("%d conditions, %d writers, %d differing", len(o.Conditions), len(o.Writers), len(o.Differing))
 	}
+	said = append(said, o.Differing...)
 	for _, s := range said {
 		if !utf8.ValidString(s) {
 			t.Errorf("%q is no UTF-8", s)

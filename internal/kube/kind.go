@@ -116,7 +116,7 @@ func (s Selection) category(d *definition) (Category, bool) {
 		}
 	}
 	for _, row := range platform {
-		if ok, _ := path.Match(row.match, name); ok { //nolint:errcheck // The globs are the table's own, and tested.
+		if ok, _ := path.Match(row.match, name); ok { // the globs are the table's own, and tested
 			if row.category != "" {
 				return row.category, true
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -149,7 +148,7 @@ func TestSeesWhatDynamicSees(t *testing.T) {
 			server, cfg := listen(t, api, "", tc.http2)
 			defer func() { shut(server) }()
 			logs := &logs{}
-			c, store, stop := run(t, Config{REST: cfg, TeamLabel: teamLabel, Log: slog.New(logs)})
+			c, store, stop := run(t, Config{REST: cfg, TeamLabel: teamLabel, Log: logs.logger()})
 
 			reference := cacheOf(t, cfg)
 			g := generator{rand.New(rand.NewPCG(1, 2))}
@@ -281,7 +280,7 @@ func TestEndsQuietly(t *testing.T) {
 	server, cfg := listen(t, api, "", true)
 	defer shut(server)
 	logs := &logs{}
-	c, _, stop := run(t, Config{REST: cfg, Log: slog.New(logs)})
+	c, _, stop := run(t, Config{REST: cfg, Log: logs.logger()})
 	eventually(t, "all kinds should be read", func() bool { return c.Ready() == nil && len(c.Kinds()) == kinds })
 	eventually(t, "all watches should be open", func() bool {
 		for _, s := range c.Kinds() {

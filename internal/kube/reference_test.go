@@ -143,7 +143,7 @@ func reference(k Kind, team string, text []byte) (Object, error) {
 			continue
 		}
 		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(m.FieldsV1.Raw, &fields); err != nil {
+		if err := json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields); err != nil {
 			return Object{}, err
 		}
 		if spec, ok := fields["f:spec"]; ok && len(o.Writers) < maxWriters {

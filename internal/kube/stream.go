@@ -7,13 +7,12 @@ import (
 	"io"
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A reader reads one object from a stream and says what is kept of it.
@@ -146,7 +145,7 @@ func (f *frames) decode() (event watch.EventType, object runtime.Object, err err
 
 // Close implements watch.Decoder. The Reflector closes each watch before it opens the next.
 func (f *frames) Close() {
-	f.body.Close() //nolint:errcheck,gosec // Nothing is written to it, nothing can be lost.
+	f.body.Close() // nothing is written to it, so nothing can be lost
 	f.over()
 }
 

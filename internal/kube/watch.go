@@ -109,7 +109,7 @@ func (w *watcher) list(ctx context.Context, opts metav1.ListOptions) (runtime.Ob
 		}
 		return nil, err
 	}
-	defer body.Close() //nolint:errcheck // It is only read.
+	defer body.Close()
 	list, err := readList(w.read(body))
 	if err != nil {
 		if !malformed(err) {
@@ -326,17 +326,30 @@ func (w *watcher) failed(err error) {
 			return
 		}
 	}
-	trouble := "kind cannot be read; what was seen of it before is kept, and it is tried again"
+	log := w.log.With("group", w.kind.Group, "version", w.kind.Version, "resource", w.kind.Resource, "err", err)
 	switch {
 	case w.state.Forbidden():
-		trouble = "kind may not be read: its objects are missing from the metrics; allow list and watch in the exporter's ClusterRole"
+		if w.first("forbidden") {
+			log.Warn("kind may not be read: its objects are missing from the metrics; allow list and watch in the exporter's ClusterRole")
+		}
 	case malformed(err):
-		trouble = "the API server's answer for a kind makes no sense; what was seen of it before is kept, and it is tried again"
+		if w.first("malformed") {
+			log.Warn("the API server's answer for a kind makes no sense; what was seen of it before is kept, and it is tried again")
+		}
+	default:
+		if w.first("other") {
+			log.Warn("kind cannot be read; what was seen of it before is kept, and it is tried again")
+		}
 	}
-	if !slices.Contains(w.said, trouble) {
-		w.said = append(w.said, trouble)
-		w.log.Warn(trouble, "group", w.kind.Group, "version", w.kind.Version, "resource", w.kind.Resource, "err", err)
+}
+
+// first is whether some trouble is new since all was well.
+func (w *watcher) first(trouble string) bool {
+	if slices.Contains(w.said, trouble) {
+		return false
 	}
+	w.said = append(w.said, trouble)
+	return true
 }
 
 // odd counts an object that was read only in part.

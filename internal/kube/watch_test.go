@@ -516,7 +516,7 @@ func TestOddAnswers(t *testing.T) {
 				w := newWorld(t)
 				change(w)
 				w.do(w.Apply(vpcCRD().String() + instanceCRD().String() + vpc("a", "True")))
-				w.wire.answer(vpcPath, func(req *http.Request) (*http.Response, error) {
+				w.wire.answer(vpcPath, func(*http.Request) (*http.Response, error) {
 					return respond(http.StatusOK, tc.contentType, tc.body), nil
 				})
 				w.begin()

@@ -53,7 +53,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 			defer w.mu.Unlock()
 			w.told = append(w.told, namespace)
 		},
-		Log: slog.New(w.logs),
+		Log: w.logs.logger(),
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -281,33 +281,35 @@ func (m *memory) Close() {
 	m.closed = true
 }
 
-// logs is a slog.Handler that remembers.
+// logs remembers what was logged.
 type logs struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (l *logs) Enabled(context.Context, slog.Level) bool { return true }
-func (l *logs) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *logs) WithGroup(string) slog.Handler            { return l }
-
-func (l *logs) Handle(_ context.Context, r slog.Record) error {
-	line := r.Level.String() + " " + r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		line += " " + a.String()
-		return true
-	})
+// Write takes a line from a slog.TextHandler.
+func (l *logs) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, line)
-	return nil
+	l.lines = append(l.lines, string(line))
+	return len(line), nil
 }
 
-// since is what an operator was told since the last time: what is less than Info is not for them.
+// logger writes what is worth telling an operator, at a time of no interest.
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// since is what was logged since the last time.
 func (l *logs) since() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lines := slices.DeleteFunc(l.lines, func(s string) bool { return strings.HasPrefix(s, "DEBUG") })
+	lines := l.lines
 	l.lines = nil
 	return lines
 }
