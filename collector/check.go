@@ -27,7 +27,12 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- e.Run(watching) }()
-	defer func() { stop(); _ = <-done }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			cfg.Log.Warn("the watch did not end in order", "err", err)
+		}
+	}()
 
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -194,7 +194,7 @@ func start(t *testing.T, args ...string) *program {
 	}
 	go func() {
 		defer close(p.done)
-		p.Wait() //nolint:errcheck // The code says it.
+		p.Wait() // The code says it.
 		p.code = p.ProcessState.ExitCode()
 	}()
 	t.Cleanup(func() { <-p.done }) // after t.Context has ended, which kills it
@@ -368,7 +368,7 @@ func TestServeWithoutACluster(t *testing.T) {
 		t.Skipf("someone else has taken %s meanwhile: %v", address, err)
 	}
 	server := &http.Server{Handler: &kubetest.Server{}, ReadHeaderTimeout: time.Second}
-	go server.Serve(l) //nolint:errcheck // It ends with the test.
+	go server.Serve(l) // It ends with the test.
 	t.Cleanup(func() { server.Close() })
 	p.until(t, "it is ready", func() bool {
 		code, _ := fetch(t, url+"/-/ready", "", "")
@@ -404,7 +404,7 @@ func TestExits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // It was only to be there.
+	defer taken.Close() // It was only to be there.
 	forbidden, forbiddenConfig := cluster(t)
 	if err := errors.Join(api.Disconnect(""), forbidden.Answer("instances.rds.aws.upbound.io", http.StatusForbidden)); err != nil {
 		t.Fatal(err)

@@ -642,7 +642,7 @@ func (p *pairing) pair(i int, tried *uint32) bool {
 		}
 		*tried |= 1 << j
 		if p.partner[j] == 0 || p.pair(int(p.partner[j]-1), tried) {
-			p.partner[j] = int8(i + 1)
+			p.partner[j] = int8(i + 1) //nolint:gosec // There are maxPairs at most.
 			return true
 		}
 	}
