@@ -9,8 +9,8 @@ import (
 // An Outcome is how a call to a cloud's API ended, in one of a few words that are fit to be a label's value.
 type Outcome string
 
-// The outcomes. Timeout, Connect and Auth are only told from texts (ClassifyText): a call that never reached the API, or
-// whose caller the API did not know, is not in its audit trail, or is there as Denied.
+// The outcomes. Timeout, Connect and Auth are only told from texts (ClassifyText): a call that never reached the API,
+// or whose caller the API did not know, is not in its audit trail, or is there as Denied.
 const (
 	OK        Outcome = "ok"
 	Throttled Outcome = "throttled" // asked too often; the same call may succeed later
@@ -26,7 +26,8 @@ const (
 	Other     Outcome = "other"
 )
 
-// Outcomes lists what Classify may return, and Failures what ClassifyText may return, for those who keep a counter each.
+// Outcomes lists what Classify may return, and Failures what ClassifyText may return, for those who keep a counter
+// each.
 func Outcomes() []Outcome {
 	return []Outcome{OK, Throttled, Denied, Quota, NotFound, Conflict, Invalid, Server, Other}
 }
@@ -36,9 +37,9 @@ func Failures() []Outcome {
 	return []Outcome{Throttled, Denied, Quota, NotFound, Conflict, Invalid, Timeout, Connect, Auth, Other}
 }
 
-// Classify says how a call ended whose audit record, or API error, has this code and message. It knows AWS's codes, with the
-// "Client." and "Server." that CloudTrail and EC2 put before some of them, and those of the other clouds that are made of the
-// same words. A call with neither code nor message was successful.
+// Classify says how a call ended whose audit record, or API error, has this code and message. It knows AWS's codes,
+// with the "Client." and "Server." that CloudTrail and EC2 put before some of them, and those of the other clouds that
+// are made of the same words. A call with neither code nor message was successful.
 func Classify(code, message string) Outcome {
 	switch o := ofCode(code); {
 	case code == "" && message == "":
@@ -94,7 +95,8 @@ func codeSide(code string) (side, rest string) {
 	return "", code
 }
 
-// saysThrottled is whether a message tells of throttling where its code does not: most services say "Rate exceeded" and no more.
+// saysThrottled is whether a message tells of throttling where its code does not: most services say "Rate exceeded" and
+// no more.
 func saysThrottled(message string) bool {
 	message = bounded(message, maxHead)
 	return hasFold(message, "rate exceeded") || hasFold(message, "throttl") || hasFold(message, "too many requests")
@@ -119,7 +121,8 @@ func (r codeRule) matches(code string) bool {
 	return false
 }
 
-// codeRules are tried in order, so that InvalidVpcID.NotFound is not_found and InvalidPermission.Duplicate is a conflict.
+// codeRules are tried in order, so that InvalidVpcID.NotFound is not_found and InvalidPermission.Duplicate is a
+// conflict.
 var codeRules = []codeRule{
 	{Throttled, []string{
 		"Throttl", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "^RateExceeded", "RateLimitExceeded", "rateLimitExceeded",
@@ -162,8 +165,8 @@ var codeRules = []codeRule{
 	}},
 }
 
-// Limits of what ClassifyText looks at. The error code is in the first or the last lines of even the longest message: errors are
-// wrapped at the front, and Terraform's end with the API's words.
+// Limits of what ClassifyText looks at. The error code is in the first or the last lines of even the longest message:
+// errors are wrapped at the front, and Terraform's end with the API's words.
 const (
 	maxHead = 4096
 	maxTail = 1024
@@ -171,13 +174,13 @@ const (
 	maxSign = 24 // and no phrase begins with a longer one than this
 )
 
-// ClassifyText says why something failed from the free text of a Kubernetes condition or Event: those of Crossplane's providers
-// (whatever the cloud, the SDK and its version), of the Kubernetes API and of Go's own network errors. It returns one of
-// Failures: Other if nothing is recognised, and for a cloud's own failures. It looks at a bounded part of the text, in one pass, and
-// does not allocate.
+// ClassifyText says why something failed from the free text of a Kubernetes condition or Event: those of Crossplane's
+// providers (whatever the cloud, the SDK and its version), of the Kubernetes API and of Go's own network errors. It
+// returns one of Failures: Other if nothing is recognised, and for a cloud's own failures. It looks at a bounded part
+// of the text, in one pass, and does not allocate.
 //
-// An error code beats a phrase, and a phrase an HTTP status; throttling and missing credentials beat all others, because whatever else
-// a text says then is a consequence.
+// An error code beats a phrase, and a phrase an HTTP status; throttling and missing credentials beat all others,
+// because whatever else a text says then is a consequence.
 func ClassifyText(text string) Outcome {
 	if len(text) <= maxHead+maxTail {
 		return scan(text, verdict{}).outcome()
@@ -267,8 +270,8 @@ func scan(text string, v verdict) verdict {
 	return v
 }
 
-// inWord is whether a byte is part of a word. Names with dashes, ARNs and URLs are one word each, so that what they are made of is
-// not taken for an error.
+// inWord is whether a byte is part of a word. Names with dashes, ARNs and URLs are one word each, so that what they are
+// made of is not taken for an error.
 func inWord(c byte) bool {
 	switch {
 	case c <= ' ':
@@ -321,9 +324,9 @@ func judge(word, text string, announced bool, v verdict) verdict {
 	}
 }
 
-// isCode is whether a word looks like an error code rather than like a kind, a name or prose: letters, digits and dots with a capital
-// after a small letter (InvalidVpcID.NotFound), where a code stands ("api error X", "X: message") or with an ending that only errors
-// have; or all in capitals with an underscore (RESOURCE_EXHAUSTED).
+// isCode is whether a word looks like an error code rather than like a kind, a name or prose: letters, digits and dots
+// with a capital after a small letter (InvalidVpcID.NotFound), where a code stands ("api error X", "X: message") or
+// with an ending that only errors have; or all in capitals with an underscore (RESOURCE_EXHAUSTED).
 func isCode(word string, marked bool) bool {
 	var small, camel, under bool
 	for i := range len(word) {

@@ -84,7 +84,8 @@ func TestClassifyKnowsTheSDKsList(t *testing.T) {
 	}
 }
 
-// texts are messages as providers, Kubernetes and Go write them; most are from issues of the projects, with names changed.
+// texts are messages as providers, Kubernetes and Go write them; most are from issues of the projects, with names
+// changed.
 var texts = map[string]struct {
 	text string
 	want Outcome

@@ -41,7 +41,7 @@ type Store interface {
 
 // backoff is how a kind is tried again: soon at first, because a CustomResourceDefinition that has just been established may
 // be served a moment later, and then ever more rarely. One that worked for as long as steady is tried soon again.
-var backoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 10, Cap: 30 * time.Second}
+var backoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 8, Cap: 30 * time.Second}
 
 const steady = time.Minute
 
