@@ -285,7 +285,7 @@ func BenchmarkClassifyText(b *testing.B) {
 		"typical": texts["EC2RequestLimit"].text,
 		"unknown": strings.Repeat("something happened to it ", 16),
 		"1MB":     strings.Repeat("failed to observe the resource: not quite known, ", 1<<20/49),
-		"hostile": strings.Repeat("rate rate cannot cannot get get is is not not ", 1<<20/46),
+		"hostile": strings.Repeat("rate rate cannot cannot get get is is not not ", 1<<20/46), //nolint:dupword // That is what is hostile about it.
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
