@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,9 @@ type Config struct {
 	Detail Detail
 	// MaxSeries is how many series each metric family may have; 0 is no limit.
 	MaxSeries int
+	// TrustedManagers are globs, in the syntax of path.Match, of field managers that may write to specs besides Crossplane, its
+	// providers and the GitOps controllers.
+	TrustedManagers []string
 	// DriftFields is whether the fields that have drifted get series of their own.
 	DriftFields bool
 	// Memory is how long a resource that was changed behind its back counts as not fine; 0 is a day.
@@ -64,6 +68,11 @@ func New(cfg Config) (*Exporter, error) {
 	selection, err := kube.NewSelection(cfg.Include, cfg.Exclude)
 	if err != nil {
 		return nil, fmt.Errorf("which kinds to watch: %w", err)
+	}
+	for _, glob := range cfg.TrustedManagers {
+		if _, err := path.Match(glob, ""); err != nil {
+			return nil, fmt.Errorf("%q is no glob of a field manager such as \"ci-*\": %w", glob, err)
+		}
 	}
 	e := &Exporter{log: cfg.Log, registry: prometheus.NewRegistry()}
 	e.resources = newResources(cfg, func(namespace string) string { return e.cluster.Team(namespace) }, e.registry)

@@ -349,6 +349,33 @@ func TestEventsAreCountedOnce(t *testing.T) {
 	}
 }
 
+func TestForeignWriters(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		manager string
+		trusted []string
+		want    bool
+	}{
+		"kubectl-edit":                    {"A person.", "kubectl-edit", nil, true},
+		"helm":                            {"The CLI, which a person runs.", "helm", nil, true},
+		"argocd-controller":               {"GitOps.", "argocd-controller", nil, false},
+		"kustomize-controller":            {"GitOps.", "kustomize-controller", nil, false},
+		"crossplane":                      {"Crossplane composes.", "apiextensions.crossplane.io/composed/0123456789abcdef", nil, false},
+		"provider":                        {"The default manager is the binary's name.", "crossplane-aws-provider", nil, false},
+		"trusted":                         {"Whom the flag names.", "ci-deploy", []string{"other", "ci-*"}, false},
+		"not quite the one that is named": {"A glob matches as a whole.", "my-ci-deploy", []string{"ci-*"}, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			before := newSpec(&kube.Object{ResourceVersion: "1", Generation: 1}, tc.trusted)
+			after := newSpec(&kube.Object{ResourceVersion: "2", Generation: 2, Writers: []kube.Writer{{Manager: tc.manager, Time: 5, Fields: 1}}}, tc.trusted)
+			if got := len(after.follow(&before, 6)) == 1; got != tc.want {
+				t.Errorf("%s\n%s is foreign: got %t, want %t", tc.reason, tc.manager, got, tc.want)
+			}
+		})
+	}
+}
+
 func TestEventsAreForgotten(t *testing.T) {
 	s := newStage(t, nil)
 	s.hears("e", 1, "")

@@ -66,7 +66,7 @@ type pageDrifter struct {
 	Age                                string // of the last correction
 	Last                               time.Time
 	Loop                               bool
-	Who                                []string // field managers that wrote to the spec
+	Who                                []string // field managers that wrote to the spec, and when
 	Fields                             []string // that are not what the spec says now
 }
 
@@ -195,7 +195,7 @@ func drifter(k kube.Kind, r *resource, now time.Time) pageDrifter {
 		p.Age = age(now.Sub(p.Last))
 	}
 	for _, w := range r.drift.foreign {
-		p.Who = append(p.Who, w.manager)
+		p.Who = append(p.Who, fmt.Sprintf("%s %s ago", w.manager, age(now.Sub(time.Unix(w.last, 0)))))
 	}
 	return p
 }

@@ -74,7 +74,7 @@ func newResource(k kube.Kind, o *kube.Object, v *vocabulary) *resource {
 		observeOnly:      o.ObserveOnly,
 		createIncomplete: createIncomplete(o),
 		conditions:       make([]condition, 0, len(o.Conditions)),
-		spec:             newSpec(o),
+		spec:             newSpec(o, v.trusted),
 	}
 	if fields := o.Differing; len(fields) > 0 {
 		r.differing = &fields

@@ -187,6 +187,7 @@ func newResources(cfg Config, team func(string) string, reg prometheus.Registere
 		vocabulary: vocabulary{
 			conditions: words{label: "condition"}, reasons: words{label: "reason"},
 			teams: words{label: "team"}, claimNamespaces: words{label: "claim_namespace"},
+			trusted: cfg.TrustedManagers,
 		},
 		table: resourceTable(cfg.Detail, cfg.DriftFields),
 		kinds: expo.NewTable(kindFamilies...),
@@ -514,8 +515,12 @@ func (s *resourceStore) Close() {
 // A word is a label's value that many resources share, and the label as it is rendered.
 type word struct{ name, label string }
 
-// A vocabulary has the words that resources share.
-type vocabulary struct{ conditions, reasons, teams, claimNamespaces words }
+// A vocabulary has the words that resources share, and says which field managers are trusted.
+type vocabulary struct {
+	conditions, reasons, teams, claimNamespaces words
+
+	trusted []string // globs
+}
 
 // words renders the labels that come again and again once. What it holds is bounded.
 type words struct {

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ type edit struct {
 // maxEdits is how many edits are remembered. An update is judged a few seconds after it happened.
 const maxEdits = 8
 
-func newSpec(o *kube.Object) spec {
+func newSpec(o *kube.Object, trusted []string) spec {
 	s := spec{generation: o.Generation, created: o.CreateSucceeded}
 	s.version = parseVersion(o.ResourceVersion)
 	s.first = s.version
@@ -56,7 +57,7 @@ func newSpec(o *kube.Object) spec {
 			continue
 		}
 		s.intendedAt = max(s.intendedAt, w.Time)
-		if !platformWriter(w.Manager) {
+		if !platformWriter(w.Manager) && !slices.ContainsFunc(trusted, func(glob string) bool { return matches(glob, w.Manager) }) {
 			s.foreign = append(s.foreign, w)
 		}
 	}
@@ -92,6 +93,12 @@ func platformWriter(manager string) bool {
 		}
 	}
 	return false
+}
+
+// matches is whether a glob, which was checked, matches a field manager.
+func matches(glob, manager string) bool {
+	ok, err := path.Match(glob, manager)
+	return err == nil && ok
 }
 
 // follow makes s the successor of before. It returns the field managers, neither the platform nor the provider, that wrote to the

@@ -61,12 +61,13 @@ type webFlags struct {
 type serveCmd struct {
 	clusterFlags `embed:""`
 
-	Detail      string        `default:"unhealthy" enum:"none,unhealthy,all" help:"Which objects have series of their own: ${enum}."`
-	Memory      time.Duration `name:"detail.memory" default:"24h" help:"How long a resource that was changed behind its back is not fine."`
-	Checkpoint  string        `default:"auto" placeholder:"WHERE" help:"Where to keep what must survive a restart: file:PATH, configmap:NAMESPACE/NAME, none, or auto: a ConfigMap in a pod, a file in the user's cache elsewhere."`
-	DriftFields bool          `name:"drift.fields" help:"Name the fields that have drifted, in series of their own."`
-	MaxSeries   int           `name:"series.max" default:"1000000" help:"How many series each metric family may have; 0 is no limit. What is left out is counted."`
-	Web         webFlags      `embed:"" prefix:"web."`
+	Detail         string        `default:"unhealthy" enum:"none,unhealthy,all" help:"Which objects have series of their own: ${enum}."`
+	Memory         time.Duration `name:"detail.memory" default:"24h" help:"How long a resource that was changed behind its back is not fine."`
+	Checkpoint     string        `default:"auto" placeholder:"WHERE" help:"Where to keep what must survive a restart: file:PATH, configmap:NAMESPACE/NAME, none, or auto: a ConfigMap in a pod, a file in the user's cache elsewhere."`
+	TrustedManager []string      `name:"drift.trusted-manager" placeholder:"GLOB" help:"A field manager that may write to specs, besides Crossplane, its providers and GitOps: 'ci-*'. Can be repeated."`
+	DriftFields    bool          `name:"drift.fields" help:"Name the fields that have drifted, in series of their own."`
+	MaxSeries      int           `name:"series.max" default:"1000000" help:"How many series each metric family may have; 0 is no limit. What is left out is counted."`
+	Web            webFlags      `embed:"" prefix:"web."`
 }
 
 type checkCmd struct {
@@ -148,6 +149,7 @@ func (s *serveCmd) Run(ctx context.Context, l *logFlags) error {
 		return err
 	}
 	cfg.Detail, cfg.MaxSeries, cfg.Memory, cfg.DriftFields = collector.Detail(s.Detail), s.MaxSeries, s.Memory, s.DriftFields
+	cfg.TrustedManagers = s.TrustedManager
 	if cfg.Checkpoint, err = s.keeper(cfg.REST); err != nil {
 		return err
 	}
