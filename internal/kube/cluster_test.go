@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -459,4 +460,25 @@ func TestNewRefusesConfig(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "cluster.test:notaport") {
 		t.Errorf("a configuration that cannot be used should be refused with its host, got %v", err)
 	}
+}
+
+// TestNewborn has a kind served only some time after its definition says that it is.
+func TestNewborn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.begin()
+		var asked atomic.Int64
+		w.wire.answer(vpcPath, func(*http.Request) (*http.Response, error) {
+			asked.Add(1)
+			return respond(http.StatusNotFound, "text/plain", "404 page not found"), nil
+		})
+		w.do(w.Apply(vpcCRD().String() + vpc("a", "True")))
+		w.pass(1700 * time.Millisecond)
+		if asked.Load() == 0 {
+			t.Fatal("The kind should have been asked for.")
+		}
+		w.wire.answer(vpcPath, nil)
+		w.pass(300 * time.Millisecond)
+		w.expect("Once it is served it is seen within a quarter of a second, not after a pause that has grown.", vpcKind, "replace a Ready=True")
+	})
 }

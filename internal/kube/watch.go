@@ -39,8 +39,7 @@ type Store interface {
 	Close()
 }
 
-// backoff is how a kind is tried again: soon at first, because a CustomResourceDefinition that has just been established may
-// be served a moment later, and then ever more rarely. One that worked for as long as steady is tried soon again.
+// backoff is how a kind is tried again: soon at first, and then ever more rarely. One that worked for as long as steady is tried soon again.
 var backoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 8, Cap: 30 * time.Second}
 
 const steady = time.Minute
@@ -84,11 +83,23 @@ func (w *watcher) run(ctx context.Context) {
 		if time.Since(begun) > steady {
 			b = backoff
 		}
+		pause := b.Step()
+		if w.newborn() {
+			pause = min(pause, backoff.Duration)
+		}
 		select {
-		case <-time.After(b.Step()):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// newborn is whether the kind has not been served yet, though its definition says it is: for its first two seconds that is
+// only a matter of time.
+func (w *watcher) newborn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.state.Synced && w.absent > 0 && w.absent <= 8
 }
 
 // list is the way to sync with a server that does not stream lists, and after one that failed to.
