@@ -8,8 +8,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X github.com/prometheus/common/version.Version=$(VERSION)
 # How long each fuzz test runs.
 FUZZTIME ?= 30s
-# Flags of playground/bench, such as -objects=10000.
-BENCHFLAGS ?=
 
 # One go.mod at a time: a go.work of yours, above or beside, must not change what is built.
 export GOWORK := off
