@@ -26,7 +26,7 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 	}
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- e.Run(watching) }()
+	go func() { done <- e.cluster.Run(watching) }() // and not the audit trail: what is taken from a queue is gone
 	defer func() {
 		stop()
 		if err := <-done; err != nil {
@@ -42,7 +42,27 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 		case <-ctx.Done():
 		}
 	}
-	return e.report(w, cfg.REST.Host)
+	err = e.report(w, cfg.REST.Host)
+	if e.trail != nil && (err == nil || errors.Is(err, ErrIncomplete)) {
+		err = cmp.Or(e.reportTrail(ctx, w), err)
+	}
+	return err
+}
+
+// reportTrail says of each source of the audit trail whether it can be read.
+func (e *Exporter) reportTrail(ctx context.Context, w io.Writer) error {
+	var incomplete error
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "\nAUDIT TRAIL\tREADABLE")
+	names, errs := e.trail.probe(ctx)
+	for i, name := range names {
+		answer := "yes"
+		if errs[i] != nil {
+			answer, incomplete = errs[i].Error(), ErrIncomplete
+		}
+		fmt.Fprintf(out, "%s\t%s\n", name, answer)
+	}
+	return cmp.Or(out.Flush(), incomplete)
 }
 
 func (e *Exporter) report(w io.Writer, host string) error {

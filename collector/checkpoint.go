@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"crossplane-exporter/internal/cloud"
 )
 
 // A Keeper keeps a checkpoint from one run of the exporter to the next.
@@ -30,6 +32,8 @@ type Keeper interface {
 	Load(ctx context.Context) ([]byte, error)
 	// Save keeps data instead of what was kept before: either all of it or none.
 	Save(ctx context.Context, data []byte) error
+	// Room is how many bytes it takes; 0 is any number.
+	Room() int
 	// Pace is the least time between two saves.
 	Pace() time.Duration
 	// String says where it keeps it, for people.
@@ -67,6 +71,9 @@ func (f FileKeeper) Save(_ context.Context, data []byte) error {
 	}
 	return nil
 }
+
+// Room implements Keeper.
+func (FileKeeper) Room() int { return 0 }
 
 // Pace implements Keeper.
 func (FileKeeper) Pace() time.Duration { return time.Second }
@@ -122,6 +129,9 @@ func (c ConfigMapKeeper) Save(ctx context.Context, data []byte) error {
 	return err
 }
 
+// Room implements Keeper: the API server takes no ConfigMap above 1 MiB.
+func (ConfigMapKeeper) Room() int { return 1<<20 - 64<<10 }
+
 // Pace implements Keeper: an etcd is no place for a write a second.
 func (ConfigMapKeeper) Pace() time.Duration { return 10 * time.Second }
 
@@ -135,6 +145,8 @@ type state struct {
 	At        int64                 `json:"at"`
 	Events    map[string]*eventSeen `json:"events"`
 	Resources map[string]savedDrift `json:"resources"` // by group/kind and key
+	// Trail is where the audit trail is, nil where none is read.
+	Trail *cloud.State `json:"trail,omitempty"`
 }
 
 const stateVersion = 1
@@ -143,6 +155,7 @@ const stateVersion = 1
 type checkpoint struct {
 	keeper Keeper // nil to keep nothing
 	log    *slog.Logger
+	tight  bool // it was said that not everything fits; only save's caller touches it
 
 	failures prometheus.Counter
 	saved    prometheus.Gauge
@@ -245,10 +258,10 @@ func parseState(data []byte) (*state, error) {
 	return s, json.Unmarshal(data, s)
 }
 
-// save keeps s.
-func (c *checkpoint) save(ctx context.Context, s *state) {
+// save keeps s. An error has been said.
+func (c *checkpoint) save(ctx context.Context, s *state) error {
 	if c.keeper == nil {
-		return
+		return nil
 	}
 	began := time.Now()
 	err := c.write(ctx, s)
@@ -270,16 +283,33 @@ func (c *checkpoint) save(ctx context.Context, s *state) {
 		}
 		c.failed = true
 	}
+	return err
 }
 
 func (c *checkpoint) write(ctx context.Context, s *state) error {
+	data, err := s.encode()
+	for room := c.keeper.Room(); err == nil && room > 0 && len(data) > room && s.Trail.Halve(); {
+		if !c.tight {
+			c.log.Warn("the checkpoint is too large for where it is kept, and the oldest IDs of the audit trail are left out: after a restart a record that is delivered again may be counted again; a file takes any size",
+				"checkpoint", c.keeper.String(), "bytes", len(data), "room", room)
+		}
+		c.tight = true
+		data, err = s.encode()
+	}
+	if err != nil {
+		return err
+	}
+	return c.keeper.Save(ctx, data)
+}
+
+func (s *state) encode() ([]byte, error) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	if err := json.NewEncoder(z).Encode(s); err != nil {
-		return err
+		return nil, err
 	}
 	if err := z.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	return c.keeper.Save(ctx, b.Bytes())
+	return b.Bytes(), nil
 }

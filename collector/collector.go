@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"crossplane-exporter/internal/cloud"
 	"crossplane-exporter/internal/kube"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	DriftFields bool
 	// Memory is how long a resource that was changed behind its back counts as not fine; 0 is a day.
 	Memory time.Duration
+	// Trail is the cloud's audit trail to be read, nil for none.
+	Trail cloud.Trail
 	// Checkpoint keeps what must survive a restart; nil keeps nothing.
 	Checkpoint Keeper
 	// Now is the clock; nil is time.Now.
@@ -49,6 +52,7 @@ type Exporter struct {
 	cluster    *kube.Cluster
 	resources  *resources
 	drift      *drift
+	trail      *trail // nil where none is read
 	checkpoint *checkpoint
 	registry   *prometheus.Registry
 	self       *self
@@ -79,7 +83,7 @@ func New(cfg Config) (*Exporter, error) {
 	e.resources.limit(cfg.MaxSeries)
 	e.drift = newDrift(e.resources, cfg.Now, cfg.Log, e.registry)
 	e.checkpoint = newCheckpoint(cfg.Checkpoint, cfg.Log, e.registry)
-	e.cluster, err = kube.New(kube.Config{
+	watch := kube.Config{
 		REST:        cfg.REST,
 		Select:      selection,
 		TeamLabel:   cfg.TeamLabel,
@@ -87,12 +91,18 @@ func New(cfg Config) (*Exporter, error) {
 		TeamChanged: e.resources.teamChanged,
 		Events:      e.drift,
 		Log:         cfg.Log,
-	})
-	if err != nil {
+	}
+	if cfg.Trail != nil {
+		if e.trail, err = newTrail(cfg, e.resources, e.registry); err != nil {
+			return nil, err
+		}
+		watch.Identities, watch.ServiceAccounts = true, serviceAccountStore{e.trail.providers}
+	}
+	if e.cluster, err = kube.New(watch); err != nil {
 		return nil, err
 	}
 	e.drift.current = e.cluster.Current
-	e.self = newSelf(e.cluster, e.registry)
+	e.self = newSelf(e.cluster, e.trail, e.registry)
 	e.registry.MustRegister(
 		version.NewCollector("crossplane_exporter"),
 		collectors.NewGoCollector(),
@@ -103,11 +113,60 @@ func New(cfg Config) (*Exporter, error) {
 
 // Run watches until ctx ends.
 func (e *Exporter) Run(ctx context.Context) error {
-	e.drift.restore(e.checkpoint.load(ctx, e.resources.now()))
+	saved := e.checkpoint.load(ctx, e.resources.now())
+	e.drift.restore(saved)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.cluster.Run(ctx) })
-	group.Go(func() error { return e.drift.run(ctx, e.checkpoint) })
+	if e.trail != nil {
+		var position *cloud.State
+		if saved != nil {
+			position = saved.Trail
+		}
+		e.trail.begin(position)
+		group.Go(func() error { return e.trail.run(ctx, e.Ready) })
+	}
+	group.Go(func() error { return e.settle(ctx) })
 	return group.Wait()
+}
+
+// settle puts into the metrics what happened, once a checkpoint has noted it, so that nothing is counted twice, until ctx ends.
+func (e *Exporter) settle(ctx context.Context) error {
+	tick := time.NewTicker(e.checkpoint.pace())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+			defer cancel()
+			e.note(last)
+			return nil
+		case <-tick.C:
+			noted := false
+			e.drift.judge(func() {
+				noted = true
+				e.note(ctx)
+			})
+			if !noted && e.trail != nil && e.trail.hasNews() {
+				e.note(ctx)
+			}
+			e.resources.refresh(e.resources.now().Unix())
+			tick.Reset(e.checkpoint.pace())
+		}
+	}
+}
+
+// note saves a checkpoint, and puts what the audit trail told since the last one into the metrics.
+func (e *Exporter) note(ctx context.Context) {
+	write := func(position *cloud.State) error {
+		s := e.drift.state()
+		s.Trail = position
+		return e.checkpoint.save(ctx, s)
+	}
+	if e.trail != nil {
+		e.trail.note(write)
+		return
+	}
+	write(nil) //nolint:errcheck // It has been said.
 }
 
 // Ready is nil once everything there is to say has been seen once; until then it says what is missing.

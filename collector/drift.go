@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -213,25 +212,6 @@ func (d *drift) introduce(s *resourceStore) {
 	d.corrected.WithLabelValues(s.labelValues()...)
 	for _, trigger := range []string{"spec", "create", "drift"} {
 		d.updates.WithLabelValues(s.labelValues(trigger)...)
-	}
-}
-
-// run judges, and saves what must survive a restart, until ctx ends.
-func (d *drift) run(ctx context.Context, cp *checkpoint) error {
-	tick := time.NewTicker(cp.pace())
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			cp.save(last, d.state())
-			return nil
-		case <-tick.C:
-			d.judge(func() { cp.save(ctx, d.state()) })
-			d.resources.refresh(d.now().Unix())
-			tick.Reset(cp.pace())
-		}
 	}
 }
 
@@ -450,6 +430,7 @@ type drifted struct {
 	slot        int64 // the number of the newest slot, since 1970
 	recent      []int64
 	foreign     []foreignWriter
+	outside     []outsider
 }
 
 type foreignWriter struct {
@@ -536,7 +517,8 @@ func (d *drifted) wrote(managers []string, at int64) {
 
 // lately is whether anything happened behind the resource's back since then.
 func (d *drifted) lately(since int64) bool {
-	return d != nil && (d.last > since || slices.ContainsFunc(d.foreign, func(w foreignWriter) bool { return w.last > since }))
+	return d != nil && (d.last > since || slices.ContainsFunc(d.foreign, func(w foreignWriter) bool { return w.last > since }) ||
+		slices.ContainsFunc(d.outside, func(o outsider) bool { return o.intrudes() && o.last > since }))
 }
 
 func resourceKey(namespace, name string) string {
@@ -559,9 +541,10 @@ type savedDrift struct {
 	Slots      map[int64]uint16 `json:"s,omitempty"` // by number, the empty ones left out
 	Recent     []int64          `json:"r,omitempty"`
 	Writes     map[string]int64 `json:"w,omitempty"` // when each foreign manager wrote last
+	Outside    map[string]int64 `json:"x,omitempty"` // when each class of principals changed it last
 }
 
-// state is what must survive a restart.
+// state is what must survive a restart of what is known of the resources.
 func (d *drift) state() *state {
 	s := &state{Version: stateVersion, At: d.now().Unix(), Resources: d.resources.savedDrift()}
 	d.mu.Lock()
@@ -612,6 +595,12 @@ func (r *resource) save() savedDrift {
 		}
 		s.Writes[w.manager] = w.last
 	}
+	for _, o := range d.outside {
+		if s.Outside == nil {
+			s.Outside = map[string]int64{}
+		}
+		s.Outside[o.class] = o.last
+	}
 	return s
 }
 
@@ -624,6 +613,9 @@ func (s savedDrift) restored(version uint64) *resource {
 			d.advance(i * slotSeconds)
 			d.slots[i%slots] = n
 		}
+	}
+	for class, last := range s.Outside {
+		d.outside = append(d.outside, outsider{class: class, label: expo.Label("principal_class", class), last: last})
 	}
 	for m, last := range s.Writes {
 		d.foreign = append(d.foreign, foreignWriter{manager: m, label: expo.Label("manager", m), last: last})

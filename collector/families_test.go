@@ -37,7 +37,7 @@ func expoFamilies() map[string]signature {
 }
 
 func resourceTableFamilies() []expo.Family[resource] {
-	return append(slices.Concat(resourceFamilies, driftFamilies), fieldFamily)
+	return append(slices.Concat(resourceFamilies, driftFamilies, outsideFamilies), fieldFamily)
 }
 
 // runtimeFamily is whether a family says how the Go runtime or the process is doing, which client_golang documents.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 	"sigs.k8s.io/yaml"
 
+	"crossplane-exporter/internal/cloud/aws/awstest"
 	"crossplane-exporter/internal/kube/kubetest"
 )
 
@@ -29,6 +30,7 @@ type goldenConfig struct {
 	Exclude     []string `json:"exclude"`
 	MaxSeries   int      `json:"maxSeries"`
 	DriftFields bool     `json:"driftFields"`
+	CloudTrail  bool     `json:"cloudTrail"`
 	// Families are globs of the families that metrics shows; platform_* by default.
 	Families []string `json:"families"`
 }
@@ -43,6 +45,7 @@ type goldenConfig struct {
 //	answer R CODE        the API server answers requests for resource R, or *, with CODE, "unreachable" or "again"; ends the watches
 //	disconnect R         ends the watches of R
 //	forget R             ends them, and they cannot be resumed: 410 Gone
+//	cloudtrail           events that CloudTrail shows from now on, as YAML of awstest.Event; config has cloudTrail: true
 //	metrics              what the exporter says now; -update writes it
 //
 // with the time of day before it, or alone, where time passes: "08:00:30 apply". A story begins at 08:00:00 of
@@ -80,7 +83,13 @@ func play(t *testing.T, story *txtar.Archive) *world {
 		}
 		steps = steps[1:]
 	}
-	w := newWorld(t, Config{Detail: cfg.Detail, TeamLabel: cfg.TeamLabel, Include: cfg.Include, Exclude: cfg.Exclude, MaxSeries: cfg.MaxSeries, DriftFields: cfg.DriftFields})
+	c := Config{Detail: cfg.Detail, TeamLabel: cfg.TeamLabel, Include: cfg.Include, Exclude: cfg.Exclude, MaxSeries: cfg.MaxSeries, DriftFields: cfg.DriftFields}
+	calls := &awstest.CloudTrail{}
+	if cfg.CloudTrail {
+		c.Trail = lookup(calls)
+	}
+	w := newWorld(t, c)
+	w.cloud = calls
 	for i := range steps {
 		step := &steps[i]
 		words := strings.Fields(step.Name)
@@ -96,6 +105,8 @@ func play(t *testing.T, story *txtar.Archive) *world {
 			w.do(w.Apply(data))
 		case slices.Equal(words, []string{"delete"}):
 			w.do(w.Delete(data))
+		case slices.Equal(words, []string{"cloudtrail"}):
+			w.happened(data)
 		case words[0] == "answer" && len(words) == 3:
 			w.do(w.Answer(strings.Trim(words[1], "*"), answer(t, words[2])))
 		case words[0] == "disconnect" && len(words) == 2:

@@ -45,6 +45,7 @@ type pageData struct {
 	Categories             []pageCategory
 	Rows                   []pageRow
 	Drifters               []pageDrifter
+	Trail                  *pageTrail // nil where no audit trail is read
 	Unreadable             []pageKind
 }
 
@@ -67,6 +68,7 @@ type pageDrifter struct {
 	Last                               time.Time
 	Loop                               bool
 	Who                                []string // field managers that wrote to the spec, and when
+	Outside                            []string // classes of principals that changed the external resource, and when
 	Fields                             []string // that are not what the spec says now
 }
 
@@ -115,7 +117,10 @@ func (e *Exporter) pageData(telemetryPath string) pageData {
 	d.Rows = d.Rows[:min(len(d.Rows), maxRows)]
 	slices.SortStableFunc(d.Drifters, func(a, b pageDrifter) int { return cmp.Or(b.Day-a.Day, b.Last.Compare(a.Last)) })
 	d.Drifters = d.Drifters[:min(len(d.Drifters), maxDrifters)]
-	for _, k := range e.cluster.Kinds() {
+	if e.trail != nil {
+		d.Trail = e.trail.page(now)
+	}
+	for _, k := range append(e.cluster.Kinds(), e.cluster.ServiceAccounts()) {
 		if k.Err != nil {
 			d.Unreadable = append(d.Unreadable, pageKind{k.Kind.Name, k.Kind.Group, k.Err.Error(), k.Synced})
 		}
@@ -194,8 +199,83 @@ func drifter(k kube.Kind, r *resource, now time.Time) pageDrifter {
 		p.Last = time.Unix(r.drift.last, 0).UTC()
 		p.Age = age(now.Sub(p.Last))
 	}
+	for _, o := range r.drift.outside {
+		p.Outside = append(p.Outside, fmt.Sprintf("%s %s ago", o.class, age(now.Sub(time.Unix(o.last, 0)))))
+	}
 	for _, w := range r.drift.foreign {
 		p.Who = append(p.Who, fmt.Sprintf("%s %s ago", w.manager, age(now.Sub(time.Unix(w.last, 0)))))
+	}
+	return p
+}
+
+// A pageTrail is what the page says of the cloud's audit trail.
+type pageTrail struct {
+	Sources   []pageSource
+	Changes   []pageChange
+	Throttled []pageThrottled
+}
+
+type pageSource struct {
+	Name, Coverage, Error, Delay string
+	Records                      uint64
+}
+
+type pageChange struct {
+	Kind, Group, Namespace, Name     string
+	Operation, Account, Region       string
+	Class, Principal, Session        string
+	Address, Agent, Event, Age, Back string
+	At                               time.Time
+}
+
+type pageThrottled struct {
+	Operation, Account, Region, Class, Age string
+	Times                                  int
+}
+
+// maxThrottled is how many operations the page lists that were throttled.
+const maxThrottled = 20
+
+// page is what the trail has for the page.
+func (t *trail) page(now time.Time) *pageTrail {
+	p := &pageTrail{}
+	sources, ledger, heardOf := t.standing()
+	for _, s := range sources {
+		st := s.Status()
+		source := pageSource{Name: s.Name(), Coverage: string(st.Coverage)}
+		if ledger != nil {
+			source.Records = ledger.Tallies()[s.Name()].Records
+		}
+		if st.Err != nil {
+			source.Error = st.Err.Error()
+		}
+		if late, ok := delay(st, heardOf[s.Name()], now); ok {
+			source.Delay = age(late)
+		}
+		p.Sources = append(p.Sources, source)
+	}
+	t.mu.Lock()
+	lately := slices.Clone(t.lately)
+	for c, l := range t.limited {
+		p.Throttled = append(p.Throttled, pageThrottled{c.service + ":" + c.operation, c.account, c.region, c.class, age(now.Sub(l.last)), l.times})
+	}
+	t.mu.Unlock()
+	slices.SortFunc(p.Throttled, func(a, b pageThrottled) int {
+		return cmp.Or(b.Times-a.Times, cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Class, b.Class))
+	})
+	p.Throttled = p.Throttled[:min(len(p.Throttled), maxThrottled)]
+	for _, c := range slices.Backward(lately) {
+		namespace, name := c.subject.names()
+		k := c.subject.store.kind
+		row := pageChange{
+			Kind: k.Name, Group: k.Group, Namespace: namespace, Name: name, Operation: c.service + ":" + c.operation, Account: c.account, Region: c.region,
+			Class: c.class, Principal: c.who.ID, Session: c.who.Session, Address: c.who.Address, Agent: c.who.Agent, Event: c.event,
+			At: c.at.UTC(), Age: age(now.Sub(c.at)),
+		}
+		if c.reverted != nil {
+			row.Back = age(*c.reverted)
+		}
+		p.Changes = append(p.Changes, row)
 	}
 	return p
 }

@@ -36,6 +36,7 @@ type resource struct {
 	drifting bool
 	weak     bool // whether its provider does not say which generation it has dealt with
 
+	subject   *subject  // nil for what no audit trail tells of
 	differing *[]string // the fields in which it is not, nil for none; also while the provider has not dealt with the spec
 	spec      spec
 	drift     *drifted // what happened to its external resource and its spec behind its back, nil for nothing

@@ -101,7 +101,7 @@ func resourceTable(detail Detail, fields bool) *expo.Table[resource] {
 	if detail == DetailNone {
 		return expo.NewTable[resource]()
 	}
-	families := slices.Concat(resourceFamilies, driftFamilies)
+	families := slices.Concat(resourceFamilies, driftFamilies, outsideFamilies)
 	if fields {
 		families = append(families, fieldFamily)
 	}
@@ -146,6 +146,7 @@ type resources struct {
 	fields     bool  // whether the fields that have drifted are said
 	memory     int64 // for how many seconds a resource that was changed behind its back is not fine
 	vocabulary vocabulary
+	trail      *trail // nil where none is read
 
 	table  *expo.Table[resource]
 	kinds  *expo.Table[kindCounts]
@@ -343,7 +344,11 @@ type resourceStore struct {
 }
 
 func (s *resourceStore) Keep(o *kube.Object) any {
-	return newResource(s.kind, o, &s.vocabulary)
+	r := newResource(s.kind, o, &s.vocabulary)
+	if s.trail != nil {
+		r.subject = s.trail.identify(s, r.key, o)
+	}
+	return r
 }
 
 func (s *resourceStore) Set(kept any) {
@@ -428,6 +433,9 @@ func (s *resourceStore) takeSaved(key string) (savedDrift, bool) {
 
 // follow completes held, the successor of before, and tells the metrics what became of it.
 func (s *resourceStore) follow(before, held *resource) {
+	if s.trail != nil {
+		s.trail.follow(before, held)
+	}
 	now := s.now().Unix()
 	s.followSpec(before, held, now)
 	held.follow(before, before == nil && s.synced, now, func(c condition) {
@@ -458,6 +466,9 @@ func (s *resourceStore) Delete(kept any) {
 	if before := s.group.Get(held.key); before != nil {
 		s.tally.count(before, -1)
 		s.said = nil
+		if s.trail != nil {
+			s.trail.follow(before, nil)
+		}
 	}
 	s.group.Delete(held.key)
 	if held.deleted != 0 {
@@ -472,11 +483,16 @@ func (s *resourceStore) Replace(kept []any) {
 	if !tally.used && len(kept) > 0 {
 		s.introduce(s)
 	}
+	there := map[string]struct{}{}
 	for _, k := range kept {
 		held := k.(*resource) //nolint:forcetypeassert // What Keep returns.
 		s.follow(s.group.Get(held.key), held)
 		tally.count(held, +1)
+		if s.trail != nil {
+			there[held.key] = struct{}{}
+		}
 	}
+	s.forgetSubjects(func(key string) bool { _, ok := there[key]; return !ok })
 	s.group.Replace(func(yield func(string, *resource) bool) {
 		for _, k := range kept {
 			held := k.(*resource) //nolint:forcetypeassert // What Keep returns.
@@ -486,6 +502,27 @@ func (s *resourceStore) Replace(kept []any) {
 		}
 	})
 	s.tally, s.said, s.synced = tally, nil, true
+}
+
+// forgetSubjects tells the audit trail that resources are gone.
+func (s *resourceStore) forgetSubjects(gone func(key string) bool) {
+	if s.trail == nil {
+		return
+	}
+	for key, r := range s.group.All() {
+		if r.subject != nil && gone(key) {
+			s.trail.follow(r, nil)
+		}
+	}
+}
+
+// unlessClosed calls f while the kind is watched: what it would add to is taken out of the metrics otherwise.
+func (s *resourceStore) unlessClosed(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		f()
+	}
 }
 
 // Close takes everything the kind says out of the metrics.
@@ -501,6 +538,7 @@ func (s *resourceStore) Close() {
 	s.mu.Lock() // a scrape may be about to say the kind's counts
 	defer s.mu.Unlock()
 	s.closed = true
+	s.forgetSubjects(func(string) bool { return true })
 	if successor != nil && successor != s && successor.labels == s.labels {
 		return // the kind is defined anew, under another plural, and said by another store
 	}

@@ -12,6 +12,7 @@ import (
 // self says how the exporter itself is doing.
 type self struct {
 	cluster *kube.Cluster
+	trail   *trail // nil where none is read
 
 	up, lastSuccess, kinds, forbidden *prometheus.Desc
 
@@ -19,12 +20,13 @@ type self struct {
 	dropped *prometheus.CounterVec
 }
 
-func newSelf(c *kube.Cluster, reg prometheus.Registerer) *self {
+func newSelf(c *kube.Cluster, t *trail, reg prometheus.Registerer) *self {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("crossplane_exporter_"+name, help, labels, nil)
 	}
 	s := &self{
 		cluster:     c,
+		trail:       t,
 		up:          desc("collector_up", "Whether all that the collector needs can be read now.", "collector"),
 		lastSuccess: desc("collector_last_success_timestamp_seconds", "When the collector last heard from everything it watches, of what it may read: the age of its oldest news.", "collector"),
 		kinds:       desc("kinds_watched", "Kinds that are watched."),
@@ -63,6 +65,11 @@ func (s *self) Collect(ch chan<- prometheus.Metric) {
 	const name = "resources"
 	gauge(s.up, boolean(up), name)
 	gauge(s.lastSuccess, seconds(heard), name)
+	if s.trail != nil {
+		healthy, success := s.trail.health()
+		gauge(s.up, boolean(healthy), "cloudtrail")
+		gauge(s.lastSuccess, seconds(success), "cloudtrail")
+	}
 	gauge(s.kinds, float64(len(kinds)))
 	gauge(s.forbidden, float64(forbidden))
 }

@@ -18,14 +18,31 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"sigs.k8s.io/yaml"
 
+	"crossplane-exporter/internal/cloud"
+	"crossplane-exporter/internal/cloud/aws"
+	"crossplane-exporter/internal/cloud/aws/awstest"
 	"crossplane-exporter/internal/kube/kubetest"
 )
 
+// secretKey is to be seen nowhere.
+const secretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
 // TestMain takes away what client-go does with errors besides: it sleeps when the last error was a moment ago, and remembers when that was
 // from one bubble to the next, whose clock begins anew.
+//
+// It also gives the AWS SDK what it needs, and nothing of this machine's.
 func TestMain(m *testing.M) {
 	utilruntime.ErrorHandlers = nil //nolint:reassign // There is no other way to take them away.
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_REGION": "eu-west-1",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CA_BUNDLE": "",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -35,7 +52,8 @@ type world struct {
 	*kubetest.Server
 	*Exporter
 
-	t testing.TB
+	t     testing.TB
+	cloud *awstest.CloudTrail // nil where none is read
 }
 
 // morning is when a world begins: 1800000000 in Unix seconds, so that people can read what follows.
@@ -52,9 +70,11 @@ func worldOf(t testing.TB, s *kubetest.Server, cfg Config, happens func(*world))
 	t.Helper()
 	w := &world{Server: s, t: t}
 	w.Mangle = invalidUTF8
-	begun := time.Now()
-	cfg.Now = func() time.Time { return morning.Add(time.Since(begun)) }
-	cfg.REST, cfg.Log = w.Config(), slog.New(slog.DiscardHandler)
+	time.Sleep(time.Until(morning))
+	cfg.REST = w.Config()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	e, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +92,36 @@ func worldOf(t testing.TB, s *kubetest.Server, cfg Config, happens func(*world))
 	})
 	synctest.Wait()
 	return w
+}
+
+// lookup is a Trail that looks up what the server has.
+func lookup(s *awstest.CloudTrail) cloud.Trail {
+	return aws.NewTrail(aws.TrailConfig{
+		Source: "lookup", Endpoints: aws.Endpoints{CloudTrail: "http://cloudtrail.test"}, HTTPClient: &http.Client{Transport: handler{s}},
+		Known: aws.Known{Names: map[string]string{"arn:aws:iam::111122223333:role/deploy": "deployer"}},
+	})
+}
+
+// A handler answers requests without a network.
+type handler struct{ http.Handler }
+
+func (h handler) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if err := r.Context().Err(); err != nil { // it has hung until nobody waited any more
+		return nil, err
+	}
+	return rec.Result(), nil
+}
+
+// happened lets CloudTrail show events, as YAML, from now on.
+func (w *world) happened(events string) {
+	w.t.Helper()
+	var list []awstest.Event
+	if err := yaml.UnmarshalStrict([]byte(events), &list); err != nil {
+		w.t.Fatal(err)
+	}
+	w.cloud.Add(time.Now(), list...)
 }
 
 // invalidUTF8 puts in what neither YAML nor Go's JSON can say: the byte 0xFF where a string has <FF>.

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"crossplane-exporter/collector"
+	"crossplane-exporter/internal/cloud"
+	"crossplane-exporter/internal/cloud/aws"
 )
 
 type cli struct {
@@ -49,6 +52,65 @@ type clusterFlags struct {
 	Include   []string `placeholder:"GLOB" help:"Watch kinds that are not watched by default, as a glob of group/kind: 'example.org/*'. Can be repeated."`
 	Exclude   []string `placeholder:"GLOB" help:"Leave kinds out, as a glob of group/kind: '*.azure.upbound.io/*'. Wins over --include. Can be repeated."`
 	TeamLabel string   `placeholder:"KEY" help:"Name an object's team by this label or annotation, on itself or else on its namespace."`
+
+	CloudTrail trailFlags `embed:"" prefix:"cloudtrail."`
+}
+
+type trailFlags struct {
+	Source        string            `default:"auto" enum:"auto,lookup,s3,eventbridge,file,none" help:"Read CloudTrail by the LookupEvents API, from log files in S3, from EventBridge's events, from log files in a directory, or not at all: ${enum}. auto is lookup if the process was given AWS credentials by IRSA, Pod Identity, the environment or a profile, and none otherwise."`
+	Region        []string          `placeholder:"REGION" help:"Look up this region. Can be repeated. By default: those of the managed resources. The one with the global services' events always."`
+	Role          []string          `placeholder:"ARN" help:"Read with this role; lookup: read its account. Can be repeated. By default: what the process was given."`
+	ExternalID    string            `placeholder:"ID" help:"Assume roles with this external ID."`
+	Queue         string            `placeholder:"URL" help:"Read this SQS queue: notifications of log files for s3, or events for eventbridge."`
+	Bucket        string            `placeholder:"s3://BUCKET/PREFIX" help:"List log files in this bucket, where s3 has no queue. The prefix is what comes before AWSLogs/."`
+	Path          string            `type:"path" placeholder:"DIR" help:"Read log files in this directory, for file."`
+	Rate          float64           `default:"1" help:"LookupEvents requests a second in each account and region. AWS allows 2, for everyone together."`
+	ProviderRole  []string          `placeholder:"ARN" help:"A role or user that providers call with, besides those that are found in provider configurations, runtime configurations and ServiceAccounts. Can be repeated."`
+	ProviderAgent []string          `placeholder:"TEXT" help:"What is part of the user agent of providers that are built without the usual one. Can be repeated."`
+	IaCRole       []string          `name:"iac-role" placeholder:"ARN" help:"A role or user of other infrastructure as code: of class iac. Can be repeated."`
+	NameRole      map[string]string `mapsep:"none" placeholder:"NAME=ARN" help:"A role or user that has a principal_class of its own. Can be repeated."`
+	Endpoint      map[string]string `mapsep:"none" placeholder:"SERVICE=URL" help:"Use this endpoint for cloudtrail, s3, sqs or sts, instead of AWS's own. Can be repeated."`
+}
+
+// Validate is called by kong.
+func (f trailFlags) Validate() error {
+	if f.Rate <= 0 {
+		return fmt.Errorf("--cloudtrail.rate=%v: want more than none", f.Rate)
+	}
+	for service := range f.Endpoint {
+		if !slices.Contains([]string{"cloudtrail", "s3", "sqs", "sts"}, service) {
+			return fmt.Errorf("--cloudtrail.endpoint=%s=...: want cloudtrail, s3, sqs or sts", service)
+		}
+	}
+	return nil
+}
+
+// trail is CloudTrail as the flags say, nil for none.
+func (f trailFlags) trail(log *slog.Logger) cloud.Trail {
+	source := f.Source
+	if source == "auto" {
+		source = "lookup"
+		if !aws.Credentialed() {
+			log.Info("the cloud's audit trail is not read, because the process was given no AWS credentials; --cloudtrail.source=none says so without this line")
+			source = "none"
+		}
+	}
+	if source == "none" {
+		return nil
+	}
+	c := aws.TrailConfig{
+		Source: source, Regions: f.Region, Queue: f.Queue, Bucket: f.Bucket, Path: f.Path,
+		Interval:  time.Duration(float64(time.Second) / f.Rate),
+		Endpoints: aws.Endpoints{CloudTrail: f.Endpoint["cloudtrail"], S3: f.Endpoint["s3"], SQS: f.Endpoint["sqs"], STS: f.Endpoint["sts"]},
+		Known:     aws.Known{Providers: f.ProviderRole, Agents: f.ProviderAgent, IaC: f.IaCRole, Names: map[string]string{}},
+	}
+	for _, role := range f.Role {
+		c.Accounts = append(c.Accounts, aws.Account{Role: role, ExternalID: f.ExternalID})
+	}
+	for name, arn := range f.NameRole {
+		c.Known.Names[arn] = name
+	}
+	return aws.NewTrail(c)
 }
 
 type webFlags struct {
@@ -127,7 +189,9 @@ func (f *clusterFlags) config(log *slog.Logger) (collector.Config, error) {
 	if err != nil {
 		return collector.Config{}, fmt.Errorf("how to reach the cluster: %w", err)
 	}
-	return collector.Config{REST: rc, Log: log, Include: f.Include, Exclude: f.Exclude, TeamLabel: f.TeamLabel}, nil
+	return collector.Config{
+		REST: rc, Log: log, Include: f.Include, Exclude: f.Exclude, TeamLabel: f.TeamLabel, Trail: f.CloudTrail.trail(log),
+	}, nil
 }
 
 func (f *clusterFlags) rest() (*rest.Config, error) {

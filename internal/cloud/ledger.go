@@ -280,3 +280,20 @@ func (s State) Check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Halve forgets the older half of the IDs of each source, and is false if there are none left. A record that is delivered again
+// after that is counted again.
+func (s *State) Halve() bool {
+	if s == nil {
+		return false
+	}
+	halved := false
+	for name, st := range s.Sources {
+		if n := len(st.IDs) / idSize; n > 0 {
+			st.IDs = st.IDs[(n+1)/2*idSize:]
+			s.Sources[name] = st
+			halved = true
+		}
+	}
+	return halved
+}

@@ -17,35 +17,48 @@ type Reverts[K comparable] struct {
 	newest time.Time
 }
 
+// A Revert is a change that was put right.
+type Revert struct {
+	By   string // who had made the change
+	Took time.Duration
+}
+
 // writes are those on one resource that may still belong together, the oldest first.
-type writes struct{ changes, corrections []time.Time }
+type writes struct{ changes, corrections []writing }
+
+// A writing is when there was one; by is whose, of changes.
+type writing struct {
+	at time.Time
+	by string
+}
+
+func (w writing) compare(at time.Time) int { return w.at.Compare(at) }
 
 // maxWrites bounds what is kept of one resource: someone may be fighting with the provider.
 const maxWrites = 64
 
-// Changed notes a write by someone else. If the trail has shown the correction before the change, it returns how long
+// Changed notes a write by someone else, by. If the trail has shown the correction before the change, it returns how long
 // that took.
-func (r *Reverts[K]) Changed(key K, at time.Time) (took time.Duration, corrected bool) {
+func (r *Reverts[K]) Changed(key K, at time.Time, by string) (took time.Duration, corrected bool) {
 	w := r.writes(key, at)
-	i, _ := slices.BinarySearchFunc(w.corrections, at, time.Time.Compare)
+	i, _ := slices.BinarySearchFunc(w.corrections, at, writing.compare)
 	if i < len(w.corrections) {
-		return w.corrections[i].Sub(at), true
+		return w.corrections[i].at.Sub(at), true
 	}
-	w.changes = insert(w.changes, at)
+	w.changes = insert(w.changes, writing{at, by})
 	return 0, false
 }
 
-// Corrected notes a write by the provider, and returns how long each of the changes before it had to wait, the oldest
-// first.
-func (r *Reverts[K]) Corrected(key K, at time.Time) (took []time.Duration) {
+// Corrected notes a write by the provider, and returns the changes before it that it puts right, the oldest first.
+func (r *Reverts[K]) Corrected(key K, at time.Time) (reverts []Revert) {
 	w := r.writes(key, at)
-	n, _ := slices.BinarySearchFunc(w.changes, at.Add(1), time.Time.Compare)
+	n, _ := slices.BinarySearchFunc(w.changes, at.Add(1), writing.compare)
 	for _, changed := range w.changes[:n] {
-		took = append(took, at.Sub(changed))
+		reverts = append(reverts, Revert{changed.by, at.Sub(changed.at)})
 	}
 	w.changes = slices.Delete(w.changes, 0, n)
-	w.corrections = insert(w.corrections, at)
-	return took
+	w.corrections = insert(w.corrections, writing{at: at})
+	return reverts
 }
 
 // Forget forgets a resource, because it is gone.
@@ -60,13 +73,13 @@ func (r *Reverts[K]) Waiting() int {
 	return n
 }
 
-func insert(times []time.Time, t time.Time) []time.Time {
-	i, _ := slices.BinarySearchFunc(times, t, time.Time.Compare)
-	times = slices.Insert(times, i, t)
-	if len(times) > maxWrites {
-		times = slices.Delete(times, 0, 1)
+func insert(writes []writing, w writing) []writing {
+	i, _ := slices.BinarySearchFunc(writes, w.at, writing.compare)
+	writes = slices.Insert(writes, i, w)
+	if len(writes) > maxWrites {
+		writes = slices.Delete(writes, 0, 1)
 	}
-	return times
+	return writes
 }
 
 // writes returns those of a resource, and now and then forgets what is beyond the horizon.
@@ -97,7 +110,7 @@ func (r *Reverts[K]) writes(key K, at time.Time) *writes {
 	return w
 }
 
-func since(times []time.Time, t time.Time) []time.Time {
-	i, _ := slices.BinarySearchFunc(times, t, time.Time.Compare)
-	return slices.Delete(times, 0, i)
+func since(writes []writing, t time.Time) []writing {
+	i, _ := slices.BinarySearchFunc(writes, t, writing.compare)
+	return slices.Delete(writes, 0, i)
 }

@@ -41,9 +41,12 @@ func TestReverts(t *testing.T) {
 			for _, e := range tc.events {
 				if !e.changed {
 					for _, d := range r.Corrected("x", minute(e.at)) {
-						got = append(got, int(d.Minutes()))
+						got = append(got, int(d.Took.Minutes()))
+						if d.By != "someone" {
+							t.Errorf("made by %q", d.By)
+						}
 					}
-				} else if d, ok := r.Changed("x", minute(e.at)); ok {
+				} else if d, ok := r.Changed("x", minute(e.at), "someone"); ok {
 					got = append(got, int(d.Minutes()))
 				}
 			}
@@ -77,8 +80,10 @@ func TestRevertsInAnyOrder(t *testing.T) {
 		var x Reverts[int]
 		for _, e := range events {
 			if !e.changed {
-				got = append(got, x.Corrected(e.key, e.at)...)
-			} else if d, ok := x.Changed(e.key, e.at); ok {
+				for _, d := range x.Corrected(e.key, e.at) {
+					got = append(got, d.Took)
+				}
+			} else if d, ok := x.Changed(e.key, e.at, ""); ok {
 				got = append(got, d)
 			}
 		}
@@ -95,8 +100,8 @@ func TestRevertsAreBounded(t *testing.T) {
 	r := Reverts[int]{Horizon: time.Hour}
 	for i := range 100_000 {
 		at := start.Add(time.Duration(i) * time.Second)
-		r.Changed(i, at)
-		r.Changed(-1, at)
+		r.Changed(i, at, "")
+		r.Changed(-1, at, "")
 	}
 	if n := len(r.of); n > 2*3600 {
 		t.Errorf("%d resources are remembered, want those of about an hour", n)

@@ -29,6 +29,10 @@ type Config struct {
 	Open func(Kind) Store
 	// TeamChanged is told that Team says something new about a namespace. May be nil.
 	TeamChanged func(namespace string)
+	// Identities is whether it is read who the objects are outside of the cluster: IDs, Principals and ServiceAccounts.
+	Identities bool
+	// ServiceAccounts holds the cluster's ServiceAccounts; nil for nobody.
+	ServiceAccounts Store
 	// Events is told of the cluster's Events; nil for nobody.
 	Events EventStore
 	Log    *slog.Logger
@@ -43,6 +47,7 @@ type Cluster struct {
 
 	definitions *watcher
 	namespaces  *watcher // nil without a team label
+	accounts    *watcher // nil without Config.ServiceAccounts
 	events      *watcher // nil without Config.Events
 	teams       sync.Map // of namespace to team
 	ready       atomic.Bool
@@ -77,6 +82,9 @@ func New(cfg Config) (*Cluster, error) {
 	if cfg.TeamLabel != "" {
 		c.namespaces = c.watcher(Kind{Version: "v1", Name: "Namespace", Resource: "namespaces"}, namespaceStore{c})
 	}
+	if cfg.ServiceAccounts != nil {
+		c.accounts = c.watcher(Kind{Version: "v1", Name: "ServiceAccount", Resource: "serviceaccounts", Namespaced: true}, cfg.ServiceAccounts)
+	}
 	if cfg.Events != nil {
 		c.events = c.watcher(events, eventStore{cfg.Events})
 		c.events.fields = eventFields
@@ -88,7 +96,9 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) watcher(k Kind, s Store) *watcher {
 	w := &watcher{kind: k, client: c.client, store: s, server: c.server, gate: c.gate, log: c.cfg.Log, state: KindStatus{Kind: k}}
 	w.read = func(r io.Reader) reader {
-		return objectReader{d: newDecoder(r, k, c.cfg.TeamLabel), keep: s.Keep, odd: w.odd}
+		d := newDecoder(r, k, c.cfg.TeamLabel)
+		d.identities = c.cfg.Identities
+		return objectReader{d: d, keep: s.Keep, odd: w.odd}
 	}
 	return w
 }
@@ -100,6 +110,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	if c.namespaces != nil {
 		c.wg.Go(func() { c.namespaces.run(ctx) })
+	}
+	if c.accounts != nil {
+		c.wg.Go(func() { c.accounts.run(ctx) })
 	}
 	if c.events != nil {
 		c.wg.Go(func() { c.events.run(ctx) })
@@ -136,6 +149,14 @@ func (c *Cluster) Current(k Kind) bool {
 
 // Definitions is how the watch that finds the kinds is doing.
 func (c *Cluster) Definitions() KindStatus { return c.definitions.status() }
+
+// ServiceAccounts is how the watch of ServiceAccounts is doing; zero where nobody asked for them.
+func (c *Cluster) ServiceAccounts() KindStatus {
+	if c.accounts == nil {
+		return KindStatus{}
+	}
+	return c.accounts.status()
+}
 
 // Events is how the watch of Events is doing; zero where nobody asked for them.
 func (c *Cluster) Events() KindStatus {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"io"
 	"strconv"
 	"time"
@@ -24,6 +25,9 @@ type decoder struct {
 	argo    bool   // the objects are Argo CD's Applications, which say sync and health in words of their own
 	managed bool   // the objects are managed resources
 	free    bool   // the objects' spec is as their platform's authors like it: its fields mean nothing here
+	config  bool   // the objects say with whom providers speak, and as whom
+	// identities is whether it is read who the objects are, or make providers be, outside of the cluster.
+	identities bool
 
 	obj        Object
 	initialEnd bool   // the object is the bookmark that ends the initial events of a WatchList (KEP-3157)
@@ -48,6 +52,7 @@ func newDecoder(r io.Reader, k Kind, teamLabel string) *decoder {
 		argo:    k.Group == argoGroup && k.Name == argoApplication,
 		managed: k.Category == Managed,
 		free:    k.Category == Composite || k.Category == Claim,
+		config:  k.Category == Configuration,
 	}
 	if teamLabel != "" {
 		d.team = strconv.Quote(teamLabel)
@@ -57,7 +62,11 @@ func newDecoder(r io.Reader, k Kind, teamLabel string) *decoder {
 
 // reset makes ready for the object that comes next.
 func (d *decoder) reset() {
-	d.obj = Object{Conditions: d.obj.Conditions[:0], Writers: d.obj.Writers[:0]}
+	o := &d.obj
+	*o = Object{
+		Conditions: o.Conditions[:0], Writers: o.Writers[:0],
+		IDs: o.IDs[:0], Principals: o.Principals[:0], ServiceAccounts: o.ServiceAccounts[:0],
+	}
 	d.initialEnd, d.teamNote = false, ""
 	d.forProvider = d.forProvider[:0]
 	d.message = d.message[:0]
@@ -74,8 +83,11 @@ func (d *decoder) object() (*Object, error) {
 		case `"metadata"`:
 			return d.members(d.metadata)
 		case `"spec"`:
-			if d.free {
+			switch {
+			case d.free:
 				return d.skip()
+			case d.config && d.identities:
+				return d.members(d.configuration)
 			}
 			return d.members(d.spec)
 		case `"status"`:
@@ -142,6 +154,11 @@ func (d *decoder) metadata(name []byte) (err error) {
 			o.Finalizers++
 			return d.skip()
 		})
+	case `"ownerReferences"`:
+		if !d.identities {
+			return d.skip()
+		}
+		err = d.elements(d.owner)
 	case `"managedFields"`:
 		err = d.elements(d.writer)
 	case `"labels"`:
@@ -152,6 +169,89 @@ func (d *decoder) metadata(name []byte) (err error) {
 		err = d.skip()
 	}
 	return err
+}
+
+// annotationRole is what names the role of a ServiceAccount, with its quotes.
+// https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
+const annotationRole = `"eks.amazonaws.com/role-arn"`
+
+// owner reads one of ownerReferences.
+func (d *decoder) owner() error {
+	return d.members(func(name []byte) error {
+		if string(name) != `"apiVersion"` {
+			return d.skip()
+		}
+		version, err := d.bytes()
+		d.obj.OfPackage = d.obj.OfPackage || bytes.HasPrefix(version, []byte("pkg.crossplane.io/"))
+		return err
+	})
+}
+
+// configuration reads the spec of a configuration.
+func (d *decoder) configuration(name []byte) error {
+	if string(name) != `"serviceAccountTemplate"` {
+		return d.principals(name)
+	}
+	return d.members(func(name []byte) error {
+		if string(name) != `"metadata"` {
+			return d.principals(name)
+		}
+		return d.members(func(name []byte) error {
+			if string(name) != `"name"` {
+				return d.principals(name)
+			}
+			_, err := d.bytes()
+			d.serviceAccount()
+			return err
+		})
+	})
+}
+
+// principals looks for ARNs and for names of ServiceAccounts in a value, however deep. Name is what it is the value of.
+func (d *decoder) principals(name []byte) (err error) {
+	switch account := string(name) == `"serviceAccountName"`; d.json.PeekKind() {
+	case '{':
+		return d.members(d.principals)
+	case '[':
+		return d.elements(func() error { return d.principals(nil) })
+	case '"':
+		_, err = d.bytes()
+		if account {
+			d.serviceAccount()
+		} else {
+			d.principal()
+		}
+		return err
+	default:
+		return d.skip()
+	}
+}
+
+// principal keeps the string read last if it is an ARN.
+func (d *decoder) principal() {
+	if o := &d.obj; bytes.HasPrefix(d.text, []byte("arn:")) && len(o.Principals) < MaxIDs {
+		o.Principals = append(o.Principals, string(d.text))
+	}
+}
+
+// serviceAccount keeps the string read last.
+func (d *decoder) serviceAccount() {
+	if o := &d.obj; len(d.text) > 0 && len(o.ServiceAccounts) < MaxIDs {
+		o.ServiceAccounts = append(o.ServiceAccounts, string(d.text))
+	}
+}
+
+// id keeps the value of a field of spec.forProvider or status.atProvider if it says who the resource is.
+func (d *decoder) id(name, value []byte) {
+	switch string(name) {
+	case "id", "arn", "name", "identifier", "url":
+	default:
+		return
+	}
+	if o := &d.obj; isString(value) && len(o.IDs) < MaxIDs {
+		d.text, _ = jsontext.AppendUnquote(d.text[:0], value) // as bytes does
+		o.IDs = append(o.IDs, string(d.text))
+	}
 }
 
 // maxWriters bounds what is kept of an object's managedFields; there are three or four.
@@ -232,6 +332,12 @@ func (d *decoder) annotation(name []byte) (err error) {
 		var end []byte
 		end, err = d.bytes()
 		d.initialEnd = string(end) == "true"
+	case annotationRole:
+		if !d.identities {
+			return d.skip()
+		}
+		_, err = d.bytes()
+		d.principal()
 	default:
 		if !team {
 			return d.skip()
@@ -320,7 +426,11 @@ func (d *decoder) wanted() error {
 	c.peek()
 	c.open()
 	for name := c.name(); name != nil; name = c.name() {
-		switch value := c.value(); {
+		value := c.value()
+		if d.identities {
+			d.id(name, value)
+		}
+		switch {
 		case string(name) != "region":
 		case isString(value):
 			d.text, _ = jsontext.AppendUnquote(d.text[:0], value) // as bytes does
@@ -340,6 +450,14 @@ func (d *decoder) seen() error {
 	v, err := d.json.ReadValue()
 	if err == nil && len(d.forProvider) > 0 {
 		d.obj.Differing = d.comparer.differ(d.forProvider, v, MaxDiffering)
+	}
+	if err == nil && d.identities && len(v) > 0 && v[0] == '{' {
+		c := cursor{json: v}
+		c.peek()
+		c.open()
+		for name := c.name(); name != nil; name = c.name() {
+			d.id(name, c.value())
+		}
 	}
 	return err
 }

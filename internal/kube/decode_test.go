@@ -458,6 +458,55 @@ func TestDecodeLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestDecodeIdentities(t *testing.T) {
+	config := Kind{Category: Configuration, Group: "aws.upbound.io", Version: "v1beta1", Name: "ProviderConfig"}
+	account := Kind{Version: "v1", Name: "ServiceAccount"}
+	for name, tc := range map[string]struct {
+		reason string
+		kind   Kind
+		object string
+		want   Object
+	}{
+		"Managed": {
+			"Who a resource is says its spec or its status; what belongs to others does not count.", vpcs,
+			`{"spec":{"forProvider":{"name":"net","region":"eu-west-1","vpcId":"vpc-1","identifier":7}},"status":{"atProvider":{"arn":"arn:aws:ec2:eu-west-1:1:vpc/v","id":"v","tags":{"id":"no"}}}}`,
+			Object{Region: "eu-west-1", IDs: []string{"net", "arn:aws:ec2:eu-west-1:1:vpc/v", "v"}},
+		},
+		"ProviderConfig": {
+			"Roles are found however deep, and nothing else is.", config,
+			`{"spec":{"credentials":{"source":"IRSA"},"assumeRoleChain":[{"roleARN":"arn:aws:iam::1:role/a","externalID":"x","tags":[{"key":"k","value":null}]}],"endpoint":{"services":["ec2"],"hostnameImmutable":true}}}`,
+			Object{Principals: []string{"arn:aws:iam::1:role/a"}},
+		},
+		"RuntimeConfig": {
+			"The ServiceAccounts of packages are named in two places.", config,
+			`{"spec":{"serviceAccountTemplate":{"metadata":{"name":"one","annotations":{"eks.amazonaws.com/role-arn":"arn:aws:iam::1:role/b"}}},"deploymentTemplate":{"spec":{"template":{"spec":{"serviceAccountName":"two"}}}}}}`,
+			Object{ServiceAccounts: []string{"one", "two"}, Principals: []string{"arn:aws:iam::1:role/b"}},
+		},
+		"ServiceAccount": {
+			"A package's owns the role that its annotation names.", account,
+			`{"metadata":{"annotations":{"eks.amazonaws.com/role-arn":"arn:aws:iam::1:role/c"},"ownerReferences":[{"apiVersion":"apps/v1"},{"apiVersion":"pkg.crossplane.io/v1","kind":"ProviderRevision"}]}}`,
+			Object{Principals: []string{"arn:aws:iam::1:role/c"}, OfPackage: true},
+		},
+		"Odd": {
+			"What is not as it should be is passed over.", config,
+			`{"metadata":{"ownerReferences":7},"spec":{"serviceAccountTemplate":{"metadata":[]},"serviceAccountName":{}}}`,
+			Object{Odd: 2},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(strings.NewReader(tc.object), tc.kind, "")
+			d.identities = true
+			got, err := d.object()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&tc.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 func TestDecodeBroken(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason    string

@@ -32,6 +32,16 @@ type Object struct {
 	// Differing are fields of a managed resource's spec.forProvider that status.atProvider has with another value, MaxDiffering
 	// at most: what has drifted, or has not been dealt with yet.
 	Differing []string
+	// IDs are what a managed resource is known by outside, besides its external name: id, arn, name, identifier and url of
+	// spec.forProvider and status.atProvider. Only with Config.Identities.
+	IDs []string
+	// Principals are the ARNs in the spec of a configuration, or in the annotation of a ServiceAccount that names its role: whom
+	// providers are in the cloud. Only with Config.Identities.
+	Principals []string
+	// ServiceAccounts are those that a runtime configuration names for its packages, and OfPackage is whether a ServiceAccount was
+	// made for one. Only with Config.Identities.
+	ServiceAccounts []string
+	OfPackage       bool
 	// Writers are the field managers that own something of spec, as metadata.managedFields has them.
 	Writers []Writer
 
@@ -89,6 +99,8 @@ const (
 	MaxMessage = 4096
 	// MaxDiffering is how many fields of one object are named that differ.
 	MaxDiffering = 8
+	// MaxIDs bounds IDs, Principals and ServiceAccounts each.
+	MaxIDs = 32
 	// MaxConditions is how many conditions of one object are read; an object has three or four.
 	MaxConditions = 32
 )

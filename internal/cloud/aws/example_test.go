@@ -28,7 +28,7 @@ func Example() {
 	who.Know(aws.Known{Providers: []string{awstest.ProviderRole}})
 	index := cloud.NewIndex[string](aws.Scope)
 	for i := range awstest.Subnets {
-		managed := aws.Managed{Group: "ec2.aws.upbound.io", Kind: "Subnet", Region: "eu-west-1", ExternalName: awstest.SubnetID(i)}
+		managed := cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "Subnet", Region: "eu-west-1", ExternalName: awstest.SubnetID(i)}
 		if id, ok := aws.Identify(managed); ok {
 			index.Set(fmt.Sprint("subnet-", i), id)
 		}

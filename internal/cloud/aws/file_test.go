@@ -25,7 +25,7 @@ func BenchmarkDeliver(b *testing.B) {
 	who.Know(Known{Providers: []string{awstest.ProviderRole}})
 	index := cloud.NewIndex[int](Scope)
 	for i := range 100_000 {
-		id, _ := Identify(Managed{Group: "ec2.aws.upbound.io", Kind: "Subnet", Account: "111111111111", Region: "eu-west-1", ExternalName: awstest.SubnetID(i)})
+		id, _ := Identify(cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "Subnet", Account: "111111111111", Region: "eu-west-1", ExternalName: awstest.SubnetID(i)})
 		index.Set(i, id)
 	}
 	type key struct {

@@ -210,7 +210,7 @@ func TestRealFilesMatch(t *testing.T) {
 	names := map[string]string{} // key in the index, by kind and what calls name it
 	add := func(p map[string]any, group, kind, name, arn string) {
 		key := kind + "/" + name
-		id, ok := Identify(Managed{
+		id, ok := Identify(cloud.Managed{
 			Group: group, Kind: kind, Account: at(p, "recipientAccountId"), Region: at(p, "awsRegion"), ExternalName: name, IDs: []string{arn},
 		})
 		if !ok || name == "" {

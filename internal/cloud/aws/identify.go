@@ -6,21 +6,8 @@ import (
 	"crossplane-exporter/internal/cloud"
 )
 
-// A Managed is a managed resource, in the words of its Kubernetes object.
-type Managed struct {
-	// Group and Kind are the object's: ec2.aws.upbound.io, Subnet.
-	Group, Kind string
-	// Account is where the resource lives, if its provider config tells; an ARN tells it better. Region is
-	// spec.forProvider.region.
-	Account, Region string
-	ExternalName    string
-	// IDs are what else identifies it: id, arn, name, identifier, url and the like of status.atProvider and
-	// spec.forProvider.
-	IDs []string
-}
-
 // Identify says how CloudTrail would name a managed resource, and whether it is one of AWS at all.
-func Identify(m Managed) (cloud.Identity, bool) {
+func Identify(m cloud.Managed) (cloud.Identity, bool) {
 	scope, ok := groupScope(m.Group)
 	if !ok {
 		return cloud.Identity{}, false

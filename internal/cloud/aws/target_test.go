@@ -18,53 +18,53 @@ func TestManagedResourcesAreFound(t *testing.T) {
 		return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, region, account, rest)
 	}
 	cases := map[string]struct {
-		managed       Managed
+		managed       cloud.Managed
 		source, event string
 		params        string
 		more          string // other fields of the record
 		related       bool
 	}{
-		"Bucket":          {Managed{Group: "s3.aws.upbound.io", Kind: "Bucket", ExternalName: "logs"}, "s3", "PutBucketPolicy", `{"bucketName":"logs","Host":"logs.s3.amazonaws.com","bucketPolicy":{"Statement":[{"Resource":"arn:aws:s3:::others"}]}}`, "", false},
-		"BucketARN":       {Managed{Group: "s3.aws.m.upbound.io", Kind: "Bucket", ExternalName: "logs"}, "s3", "DeleteBucket", `{}`, `,"resources":[{"ARN":"arn:aws:s3:::logs"}]`, false},
-		"BucketEncrypt":   {Managed{Group: "s3.aws.upbound.io", Kind: "BucketServerSideEncryptionConfiguration", ExternalName: "logs"}, "s3", "PutBucketEncryption", `{"bucketName":"logs"}`, "", false},
-		"BucketBlock":     {Managed{Group: "s3.aws.upbound.io", Kind: "BucketPublicAccessBlock", ExternalName: "logs"}, "s3", "DeletePublicAccessBlock", `{"bucketName":"logs"}`, "", false},
-		"Role":            {Managed{Group: "iam.aws.upbound.io", Kind: "Role", ExternalName: "app"}, "iam", "AttachRolePolicy", `{"roleName":"app","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}`, "", false},
-		"RoleByARN":       {Managed{Group: "iam.aws.upbound.io", Kind: "Role", IDs: []string{"arn:aws:iam::" + account + ":role/team/app"}}, "iam", "UpdateRole", `{"roleName":"app"}`, "", false},
-		"Attachment":      {Managed{Group: "iam.aws.upbound.io", Kind: "RolePolicyAttachment", ExternalName: "app/arn:aws:iam::aws:policy/ReadOnlyAccess"}, "iam", "DetachRolePolicy", `{"roleName":"app","policyArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"}`, "", false},
-		"Inline":          {Managed{Group: "iam.aws.upbound.io", Kind: "RolePolicy", ExternalName: "app:inline"}, "iam", "PutRolePolicy", `{"roleName":"app","policyName":"inline","policyDocument":"{}"}`, "", false},
-		"Policy":          {Managed{Group: "iam.aws.upbound.io", Kind: "Policy", ExternalName: "arn:aws:iam::111111111111:policy/p"}, "iam", "CreatePolicyVersion", `{"policyArn":"arn:aws:iam::111111111111:policy/p"}`, "", false},
-		"SecurityGroup":   {Managed{Group: "ec2.aws.upbound.io", Kind: "SecurityGroup", ExternalName: "sg-0123456789abcdef0"}, "ec2", "AuthorizeSecurityGroupIngress", `{"groupId":"sg-0123456789abcdef0","ipPermissions":{"items":[{"groups":{"items":[{"groupId":"sg-other"}]}}]}}`, "", false},
-		"Route":           {Managed{Group: "ec2.aws.upbound.io", Kind: "Route", ExternalName: "rtb-0123456789abcdef0_0.0.0.0/0"}, "ec2", "ReplaceRoute", `{"routeTableId":"rtb-0123456789abcdef0","destinationCidrBlock":"0.0.0.0/0"}`, "", false},
-		"RouteTable":      {Managed{Group: "ec2.aws.upbound.io", Kind: "RouteTable", ExternalName: "rtb-0123456789abcdef0"}, "ec2", "CreateRoute", `{"routeTableId":"rtb-0123456789abcdef0","destinationCidrBlock":"0.0.0.0/0"}`, "", true},
-		"VPCParent":       {Managed{Group: "ec2.aws.upbound.io", Kind: "VPC", ExternalName: "vpc-0123456789abcdef0"}, "ec2", "CreateSubnet", `{"vpcId":"vpc-0123456789abcdef0"}`, "", true},
-		"Tags":            {Managed{Group: "ec2.aws.upbound.io", Kind: "EBSVolume", ExternalName: "vol-0123456789abcdef0"}, "ec2", "CreateTags", `{"resourcesSet":{"items":[{"resourceId":"vol-0123456789abcdef0"}]},"tagSet":{"items":[{"key":"a","value":"vol-x"}]}}`, "", false},
-		"FlowLog":         {Managed{Group: "ec2.aws.upbound.io", Kind: "FlowLog", ExternalName: "fl-064ed3a785e4a37ef"}, "ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-064ed3a785e4a37ef"}}}`, "", false},
-		"DBInstance":      {Managed{Group: "rds.aws.upbound.io", Kind: "Instance", ExternalName: "db-ABCDEFGHIJKLMNOP", IDs: []string{"main", arn("rds", "db:main")}}, "rds", "ModifyDBInstance", `{"dBInstanceIdentifier":"main","applyImmediately":true}`, "", false},
-		"DBCluster":       {Managed{Group: "rds.aws.upbound.io", Kind: "Cluster", ExternalName: "main"}, "rds", "ModifyDBCluster", `{"dBClusterIdentifier":"main"}`, "", false},
-		"RDSContrib":      {Managed{Group: "database.aws.crossplane.io", Kind: "RDSInstance", ExternalName: "main"}, "rds", "RebootDBInstance", `{"dBInstanceIdentifier":"main"}`, "", false},
-		"Table":           {Managed{Group: "dynamodb.aws.upbound.io", Kind: "Table", ExternalName: "orders"}, "dynamodb", "UpdateTable", `{"provisionedThroughput":{}}`, `,"responseElements":{"tableDescription":{"tableName":"orders","tableStatus":"UPDATING"}}`, false},
-		"EKSCluster":      {Managed{Group: "eks.aws.upbound.io", Kind: "Cluster", ExternalName: "prod"}, "eks", "UpdateClusterConfig", `{"name":"prod","logging":{}}`, "", false},
-		"NodeGroup":       {Managed{Group: "eks.aws.upbound.io", Kind: "NodeGroup", ExternalName: "prod:workers"}, "eks", "UpdateNodegroupConfig", `{"clusterName":"prod","nodegroupName":"workers"}`, "", false},
-		"Queue":           {Managed{Group: "sqs.aws.upbound.io", Kind: "Queue", ExternalName: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"}, "sqs", "SetQueueAttributes", `{"queueUrl":"https://eu-west-1.queue.amazonaws.com/111111111111/jobs"}`, "", false},
-		"Topic":           {Managed{Group: "sns.aws.upbound.io", Kind: "Topic", ExternalName: arn("sns", "alerts")}, "sns", "SetTopicAttributes", `{"topicArn":"` + arn("sns", "alerts") + `"}`, "", false},
-		"Function":        {Managed{Group: "lambda.aws.upbound.io", Kind: "Function", ExternalName: "resize"}, "lambda", "UpdateFunctionCode20150331v2", `{"functionName":"` + arn("lambda", "function:resize") + `"}`, "", false},
-		"FunctionVersion": {Managed{Group: "lambda.aws.upbound.io", Kind: "Function", ExternalName: "resize"}, "lambda", "AddPermission20150331v2", `{"functionName":"` + arn("lambda", "function:resize:7") + `"}`, "", false},
-		"Key":             {Managed{Group: "kms.aws.upbound.io", Kind: "Key", ExternalName: "0aab9947-662e-407b-bbc7-e86981879d38"}, "kms", "ScheduleKeyDeletion", `{"keyId":"alias/main"}`, `,"resources":[{"ARN":"` + arn("kms", "key/0aab9947-662e-407b-bbc7-e86981879d38") + `","accountId":"111111111111","type":"AWS::KMS::Key"}]`, false},
-		"Secret":          {Managed{Group: "secretsmanager.aws.upbound.io", Kind: "Secret", ExternalName: arn("secretsmanager", "secret:db/password-AbCdEf")}, "secretsmanager", "PutSecretValue", `{"secretId":"db/password"}`, "", false},
-		"Parameter":       {Managed{Group: "ssm.aws.upbound.io", Kind: "Parameter", ExternalName: "/app/key"}, "ssm", "PutParameter", `{"name":"/app/key","overwrite":true}`, "", false},
-		"ParameterARN":    {Managed{Group: "ssm.aws.upbound.io", Kind: "Parameter", ExternalName: "/app/key"}, "ssm", "LabelParameterVersion", `{}`, `,"resources":[{"ARN":"` + arn("ssm", "parameter/app/key") + `"}]`, false},
-		"Zone":            {Managed{Group: "route53.aws.upbound.io", Kind: "Zone", ExternalName: "Z0123456789ABC"}, "route53", "UpdateHostedZoneComment", `{"hostedZoneId":"/hostedzone/Z0123456789ABC"}`, "", false},
-		"Record":          {Managed{Group: "route53.aws.upbound.io", Kind: "Record", ExternalName: "Z0123456789ABC_*.example.org_A"}, "route53", "ChangeResourceRecordSets", `{"changeBatch":{"changes":[{"action":"UPSERT","resourceRecordSet":{"name":"\\052.example.org.","type":"A"}}]},"hostedZoneId":"Z0123456789ABC"}`, "", false},
-		"LoadBalancer":    {Managed{Group: "elbv2.aws.upbound.io", Kind: "LB", ExternalName: arn("elasticloadbalancing", "loadbalancer/app/web/50dc6c495c0c9188")}, "elasticloadbalancing", "ModifyLoadBalancerAttributes", `{"loadBalancerArn":"` + arn("elasticloadbalancing", "loadbalancer/app/web/50dc6c495c0c9188") + `"}`, "", false},
-		"ClassicELB":      {Managed{Group: "elb.aws.upbound.io", Kind: "ELB", ExternalName: "web"}, "elasticloadbalancing", "ConfigureHealthCheck", `{"loadBalancerName":"web"}`, "", false},
-		"FileSystem":      {Managed{Group: "efs.aws.upbound.io", Kind: "FileSystem", ExternalName: "fs-0123456789abcdef0"}, "elasticfilesystem", "UpdateFileSystem", `{"fileSystemId":"fs-0123456789abcdef0"}`, "", false},
-		"Alarm":           {Managed{Group: "cloudwatch.aws.upbound.io", Kind: "MetricAlarm", ExternalName: "cpu"}, "monitoring", "PutMetricAlarm", `{"alarmName":"cpu"}`, "", false},
-		"LogGroup":        {Managed{Group: "cloudwatchlogs.aws.upbound.io", Kind: "Group", ExternalName: "/app"}, "logs", "PutRetentionPolicy", `{"logGroupName":"/app","retentionInDays":1}`, "", false},
-		"Rule":            {Managed{Group: "cloudwatchevents.aws.upbound.io", Kind: "Rule", ExternalName: "nightly"}, "events", "DisableRule", `{"name":"nightly"}`, "", false},
-		"Repository":      {Managed{Group: "ecr.aws.upbound.io", Kind: "Repository", ExternalName: "app"}, "ecr", "PutImageTagMutability", `{"repositoryName":"app"}`, "", false},
-		"ASG":             {Managed{Group: "autoscaling.aws.upbound.io", Kind: "AutoscalingGroup", ExternalName: "workers"}, "autoscaling", "SetDesiredCapacity", `{"autoScalingGroupName":"workers","desiredCapacity":3}`, "", false},
-		"Trail":           {Managed{Group: "cloudtrail.aws.upbound.io", Kind: "Trail", ExternalName: "main"}, "cloudtrail", "StopLogging", `{"name":"main"}`, "", false},
-		"Jet":             {Managed{Group: "ec2.aws.jet.crossplane.io", Kind: "VPC", ExternalName: "vpc-0123456789abcdef0"}, "ec2", "DeleteVpc", `{"vpcId":"vpc-0123456789abcdef0"}`, "", false},
+		"Bucket":          {cloud.Managed{Group: "s3.aws.upbound.io", Kind: "Bucket", ExternalName: "logs"}, "s3", "PutBucketPolicy", `{"bucketName":"logs","Host":"logs.s3.amazonaws.com","bucketPolicy":{"Statement":[{"Resource":"arn:aws:s3:::others"}]}}`, "", false},
+		"BucketARN":       {cloud.Managed{Group: "s3.aws.m.upbound.io", Kind: "Bucket", ExternalName: "logs"}, "s3", "DeleteBucket", `{}`, `,"resources":[{"ARN":"arn:aws:s3:::logs"}]`, false},
+		"BucketEncrypt":   {cloud.Managed{Group: "s3.aws.upbound.io", Kind: "BucketServerSideEncryptionConfiguration", ExternalName: "logs"}, "s3", "PutBucketEncryption", `{"bucketName":"logs"}`, "", false},
+		"BucketBlock":     {cloud.Managed{Group: "s3.aws.upbound.io", Kind: "BucketPublicAccessBlock", ExternalName: "logs"}, "s3", "DeletePublicAccessBlock", `{"bucketName":"logs"}`, "", false},
+		"Role":            {cloud.Managed{Group: "iam.aws.upbound.io", Kind: "Role", ExternalName: "app"}, "iam", "AttachRolePolicy", `{"roleName":"app","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}`, "", false},
+		"RoleByARN":       {cloud.Managed{Group: "iam.aws.upbound.io", Kind: "Role", IDs: []string{"arn:aws:iam::" + account + ":role/team/app"}}, "iam", "UpdateRole", `{"roleName":"app"}`, "", false},
+		"Attachment":      {cloud.Managed{Group: "iam.aws.upbound.io", Kind: "RolePolicyAttachment", ExternalName: "app/arn:aws:iam::aws:policy/ReadOnlyAccess"}, "iam", "DetachRolePolicy", `{"roleName":"app","policyArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"}`, "", false},
+		"Inline":          {cloud.Managed{Group: "iam.aws.upbound.io", Kind: "RolePolicy", ExternalName: "app:inline"}, "iam", "PutRolePolicy", `{"roleName":"app","policyName":"inline","policyDocument":"{}"}`, "", false},
+		"Policy":          {cloud.Managed{Group: "iam.aws.upbound.io", Kind: "Policy", ExternalName: "arn:aws:iam::111111111111:policy/p"}, "iam", "CreatePolicyVersion", `{"policyArn":"arn:aws:iam::111111111111:policy/p"}`, "", false},
+		"SecurityGroup":   {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "SecurityGroup", ExternalName: "sg-0123456789abcdef0"}, "ec2", "AuthorizeSecurityGroupIngress", `{"groupId":"sg-0123456789abcdef0","ipPermissions":{"items":[{"groups":{"items":[{"groupId":"sg-other"}]}}]}}`, "", false},
+		"Route":           {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "Route", ExternalName: "rtb-0123456789abcdef0_0.0.0.0/0"}, "ec2", "ReplaceRoute", `{"routeTableId":"rtb-0123456789abcdef0","destinationCidrBlock":"0.0.0.0/0"}`, "", false},
+		"RouteTable":      {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "RouteTable", ExternalName: "rtb-0123456789abcdef0"}, "ec2", "CreateRoute", `{"routeTableId":"rtb-0123456789abcdef0","destinationCidrBlock":"0.0.0.0/0"}`, "", true},
+		"VPCParent":       {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "VPC", ExternalName: "vpc-0123456789abcdef0"}, "ec2", "CreateSubnet", `{"vpcId":"vpc-0123456789abcdef0"}`, "", true},
+		"Tags":            {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "EBSVolume", ExternalName: "vol-0123456789abcdef0"}, "ec2", "CreateTags", `{"resourcesSet":{"items":[{"resourceId":"vol-0123456789abcdef0"}]},"tagSet":{"items":[{"key":"a","value":"vol-x"}]}}`, "", false},
+		"FlowLog":         {cloud.Managed{Group: "ec2.aws.upbound.io", Kind: "FlowLog", ExternalName: "fl-064ed3a785e4a37ef"}, "ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-064ed3a785e4a37ef"}}}`, "", false},
+		"DBInstance":      {cloud.Managed{Group: "rds.aws.upbound.io", Kind: "Instance", ExternalName: "db-ABCDEFGHIJKLMNOP", IDs: []string{"main", arn("rds", "db:main")}}, "rds", "ModifyDBInstance", `{"dBInstanceIdentifier":"main","applyImmediately":true}`, "", false},
+		"DBCluster":       {cloud.Managed{Group: "rds.aws.upbound.io", Kind: "Cluster", ExternalName: "main"}, "rds", "ModifyDBCluster", `{"dBClusterIdentifier":"main"}`, "", false},
+		"RDSContrib":      {cloud.Managed{Group: "database.aws.crossplane.io", Kind: "RDSInstance", ExternalName: "main"}, "rds", "RebootDBInstance", `{"dBInstanceIdentifier":"main"}`, "", false},
+		"Table":           {cloud.Managed{Group: "dynamodb.aws.upbound.io", Kind: "Table", ExternalName: "orders"}, "dynamodb", "UpdateTable", `{"provisionedThroughput":{}}`, `,"responseElements":{"tableDescription":{"tableName":"orders","tableStatus":"UPDATING"}}`, false},
+		"EKSCluster":      {cloud.Managed{Group: "eks.aws.upbound.io", Kind: "Cluster", ExternalName: "prod"}, "eks", "UpdateClusterConfig", `{"name":"prod","logging":{}}`, "", false},
+		"NodeGroup":       {cloud.Managed{Group: "eks.aws.upbound.io", Kind: "NodeGroup", ExternalName: "prod:workers"}, "eks", "UpdateNodegroupConfig", `{"clusterName":"prod","nodegroupName":"workers"}`, "", false},
+		"Queue":           {cloud.Managed{Group: "sqs.aws.upbound.io", Kind: "Queue", ExternalName: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"}, "sqs", "SetQueueAttributes", `{"queueUrl":"https://eu-west-1.queue.amazonaws.com/111111111111/jobs"}`, "", false},
+		"Topic":           {cloud.Managed{Group: "sns.aws.upbound.io", Kind: "Topic", ExternalName: arn("sns", "alerts")}, "sns", "SetTopicAttributes", `{"topicArn":"` + arn("sns", "alerts") + `"}`, "", false},
+		"Function":        {cloud.Managed{Group: "lambda.aws.upbound.io", Kind: "Function", ExternalName: "resize"}, "lambda", "UpdateFunctionCode20150331v2", `{"functionName":"` + arn("lambda", "function:resize") + `"}`, "", false},
+		"FunctionVersion": {cloud.Managed{Group: "lambda.aws.upbound.io", Kind: "Function", ExternalName: "resize"}, "lambda", "AddPermission20150331v2", `{"functionName":"` + arn("lambda", "function:resize:7") + `"}`, "", false},
+		"Key":             {cloud.Managed{Group: "kms.aws.upbound.io", Kind: "Key", ExternalName: "0aab9947-662e-407b-bbc7-e86981879d38"}, "kms", "ScheduleKeyDeletion", `{"keyId":"alias/main"}`, `,"resources":[{"ARN":"` + arn("kms", "key/0aab9947-662e-407b-bbc7-e86981879d38") + `","accountId":"111111111111","type":"AWS::KMS::Key"}]`, false},
+		"Secret":          {cloud.Managed{Group: "secretsmanager.aws.upbound.io", Kind: "Secret", ExternalName: arn("secretsmanager", "secret:db/password-AbCdEf")}, "secretsmanager", "PutSecretValue", `{"secretId":"db/password"}`, "", false},
+		"Parameter":       {cloud.Managed{Group: "ssm.aws.upbound.io", Kind: "Parameter", ExternalName: "/app/key"}, "ssm", "PutParameter", `{"name":"/app/key","overwrite":true}`, "", false},
+		"ParameterARN":    {cloud.Managed{Group: "ssm.aws.upbound.io", Kind: "Parameter", ExternalName: "/app/key"}, "ssm", "LabelParameterVersion", `{}`, `,"resources":[{"ARN":"` + arn("ssm", "parameter/app/key") + `"}]`, false},
+		"Zone":            {cloud.Managed{Group: "route53.aws.upbound.io", Kind: "Zone", ExternalName: "Z0123456789ABC"}, "route53", "UpdateHostedZoneComment", `{"hostedZoneId":"/hostedzone/Z0123456789ABC"}`, "", false},
+		"Record":          {cloud.Managed{Group: "route53.aws.upbound.io", Kind: "Record", ExternalName: "Z0123456789ABC_*.example.org_A"}, "route53", "ChangeResourceRecordSets", `{"changeBatch":{"changes":[{"action":"UPSERT","resourceRecordSet":{"name":"\\052.example.org.","type":"A"}}]},"hostedZoneId":"Z0123456789ABC"}`, "", false},
+		"LoadBalancer":    {cloud.Managed{Group: "elbv2.aws.upbound.io", Kind: "LB", ExternalName: arn("elasticloadbalancing", "loadbalancer/app/web/50dc6c495c0c9188")}, "elasticloadbalancing", "ModifyLoadBalancerAttributes", `{"loadBalancerArn":"` + arn("elasticloadbalancing", "loadbalancer/app/web/50dc6c495c0c9188") + `"}`, "", false},
+		"ClassicELB":      {cloud.Managed{Group: "elb.aws.upbound.io", Kind: "ELB", ExternalName: "web"}, "elasticloadbalancing", "ConfigureHealthCheck", `{"loadBalancerName":"web"}`, "", false},
+		"FileSystem":      {cloud.Managed{Group: "efs.aws.upbound.io", Kind: "FileSystem", ExternalName: "fs-0123456789abcdef0"}, "elasticfilesystem", "UpdateFileSystem", `{"fileSystemId":"fs-0123456789abcdef0"}`, "", false},
+		"Alarm":           {cloud.Managed{Group: "cloudwatch.aws.upbound.io", Kind: "MetricAlarm", ExternalName: "cpu"}, "monitoring", "PutMetricAlarm", `{"alarmName":"cpu"}`, "", false},
+		"LogGroup":        {cloud.Managed{Group: "cloudwatchlogs.aws.upbound.io", Kind: "Group", ExternalName: "/app"}, "logs", "PutRetentionPolicy", `{"logGroupName":"/app","retentionInDays":1}`, "", false},
+		"Rule":            {cloud.Managed{Group: "cloudwatchevents.aws.upbound.io", Kind: "Rule", ExternalName: "nightly"}, "events", "DisableRule", `{"name":"nightly"}`, "", false},
+		"Repository":      {cloud.Managed{Group: "ecr.aws.upbound.io", Kind: "Repository", ExternalName: "app"}, "ecr", "PutImageTagMutability", `{"repositoryName":"app"}`, "", false},
+		"ASG":             {cloud.Managed{Group: "autoscaling.aws.upbound.io", Kind: "AutoscalingGroup", ExternalName: "workers"}, "autoscaling", "SetDesiredCapacity", `{"autoScalingGroupName":"workers","desiredCapacity":3}`, "", false},
+		"Trail":           {cloud.Managed{Group: "cloudtrail.aws.upbound.io", Kind: "Trail", ExternalName: "main"}, "cloudtrail", "StopLogging", `{"name":"main"}`, "", false},
+		"Jet":             {cloud.Managed{Group: "ec2.aws.jet.crossplane.io", Kind: "VPC", ExternalName: "vpc-0123456789abcdef0"}, "ec2", "DeleteVpc", `{"vpcId":"vpc-0123456789abcdef0"}`, "", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestScope(t *testing.T) {
 
 func TestNotMatched(t *testing.T) {
 	index := cloud.NewIndex[string](Scope)
-	for _, m := range []Managed{
+	for _, m := range []cloud.Managed{
 		{Group: "s3.aws.upbound.io", Kind: "Bucket", ExternalName: "prod"},
 		{Group: "iam.aws.upbound.io", Kind: "User", ExternalName: "prod"},
 		{Group: "iam.aws.upbound.io", Kind: "Policy", ExternalName: "arn:aws:iam::111111111111:policy/prod"},
@@ -156,12 +156,12 @@ func TestIdentify(t *testing.T) {
 		"rds.aws.jet.crossplane.io": "rds", "neptune.aws.upbound.io": "rds",
 		"aws.upbound.io": "", "compute.gcp.upbound.io": "", "kubernetes.crossplane.io": "", "a.b.aws.upbound.io": "", "": "",
 	} {
-		id, ok := Identify(Managed{Group: group})
+		id, ok := Identify(cloud.Managed{Group: group})
 		if id.Service != want || ok != (want != "") {
 			t.Errorf("%s: service %q, %v; want %q", group, id.Service, ok, want)
 		}
 	}
-	got, _ := Identify(Managed{
+	got, _ := Identify(cloud.Managed{
 		Group: "iam.aws.upbound.io", Kind: "Role", Account: "999999999999", Region: "eu-west-1", ExternalName: "app",
 		IDs: []string{"", "app", "ab", "arn:aws:iam::111111111111:role/team/app", strings.Repeat("x", 1000)},
 	})

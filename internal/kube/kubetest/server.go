@@ -63,6 +63,7 @@ func builtin() map[string]*collection {
 	for resource, kind := range map[string]schema.GroupKind{
 		definitions:                  {Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"},
 		"namespaces":                 {Kind: "Namespace"},
+		"serviceaccounts":            {Kind: "ServiceAccount"},
 		"events":                     {Kind: "Event"},
 		"configmaps":                 {Kind: "ConfigMap"},
 		"leases.coordination.k8s.io": {Group: "coordination.k8s.io", Kind: "Lease"},

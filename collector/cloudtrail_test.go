@@ -1,0 +1,308 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"crossplane-exporter/internal/cloud"
+	"crossplane-exporter/internal/cloud/aws/awstest"
+	"crossplane-exporter/internal/kube/kubetest"
+)
+
+const subnets = `
+subnets.ec2.aws.upbound.io/v1beta1 Subnet managed
+`
+
+const subnet = `
+apiVersion: ec2.aws.upbound.io/v1beta1
+kind: Subnet
+metadata: {name: front, creationTimestamp: "2027-01-14T08:00:00Z", annotations: {crossplane.io/external-name: subnet-0123456789abcdef0}}
+spec: {forProvider: {region: eu-west-1}}
+status: {conditions: [{type: Synced, status: "True", reason: ReconcileSuccess}, {type: Ready, status: "True", reason: Available}]}
+`
+
+// sum is what the samples of a family add up to, of those with that label if it is not empty.
+func sum(t *testing.T, text, family, label string) (total float64) {
+	t.Helper()
+	for _, m := range parse(t, text)[family].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if label == "" || fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()) == label {
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				break
+			}
+		}
+	}
+	return total
+}
+
+// A mortalKeeper keeps a checkpoint in memory until the process that writes it dies.
+type mortalKeeper struct {
+	mu   sync.Mutex
+	data []byte
+	dead bool
+}
+
+func (k *mortalKeeper) Load(context.Context) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.data, nil
+}
+
+func (k *mortalKeeper) Save(_ context.Context, data []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.dead {
+		k.data = data
+	}
+	return nil
+}
+
+func (*mortalKeeper) Room() int           { return 0 }
+func (*mortalKeeper) Pace() time.Duration { return time.Second }
+func (*mortalKeeper) String() string      { return "memory" }
+
+func (k *mortalKeeper) die(dead bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.dead = dead
+}
+
+// TestTrailIsCountedOnce kills the exporter at random moments while CloudTrail shows events late and in no order, and adds up what a
+// Prometheus would have seen of each life.
+func TestTrailIsCountedOnce(t *testing.T) {
+	for seed := range uint64(5) {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(morning))
+			r := rand.New(rand.NewPCG(seed, 1))
+			s := &kubetest.Server{}
+			if err := s.Apply(definitionsYAML(t, subnets)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Apply(subnet); err != nil {
+				t.Fatal(err)
+			}
+			calls := &awstest.CloudTrail{}
+			events := awstest.Generate(seed, 500, morning, morning.Add(30*time.Minute))
+			writes := 0
+			for i := range events {
+				e := &events[i]
+				e.Region = "eu-west-1"
+				if i%10 == 0 {
+					writes++
+					*e = awstest.Event{
+						ID: fmt.Sprint("write-", i), Time: e.Time, Account: "111122223333", Region: "eu-west-1", Source: "ec2.amazonaws.com", Name: "ModifySubnetAttribute",
+						Role: "arn:aws:iam::111122223333:role/deploy", Session: "ci", Request: map[string]any{"subnetId": "subnet-0123456789abcdef0"},
+					}
+				}
+				calls.Add(e.Time.Add(time.Duration(r.IntN(600))*time.Second), *e)
+			}
+			keeper := &mortalKeeper{}
+			var got struct{ calls, changes, resource float64 }
+			for lives := 0; time.Since(morning) < 50*time.Minute; lives++ {
+				e, err := New(Config{REST: s.Config(), Log: slog.New(slog.DiscardHandler), Trail: lookup(calls), Checkpoint: keeper})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithCancel(context.Background())
+				done := make(chan error, 1)
+				go func() { done <- e.Run(ctx) }()
+				time.Sleep(time.Duration(60+r.IntN(300)) * time.Second)
+				synctest.Wait()
+				keeper.die(true) // with whatever was counted and not noted
+				text := get(t, e.Handler("/metrics"), "GET", "/metrics").Body.String()
+				got.calls += sum(t, text, "platform_cloud_api_calls_total", "")
+				got.changes += sum(t, text, "platform_cloud_out_of_band_changes_total", `principal_class="deployer"`)
+				got.resource += sum(t, text, "platform_resource_out_of_band_changes_total", `principal_class="deployer"`)
+				stop()
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				keeper.die(false)
+			}
+			want := struct{ calls, changes, resource float64 }{500, float64(writes), float64(writes)}
+			if got != want {
+				t.Errorf("seed %d: got %+v, want %+v", seed, got, want)
+			}
+		})
+	}
+}
+
+// TestTrailInTrouble breaks what AWS answers, and sees that it is said, that nothing else suffers, and that it mends.
+func TestTrailInTrouble(t *testing.T) {
+	in := func(region string, f *awstest.Fault) func(awstest.Call) *awstest.Fault {
+		return func(c awstest.Call) *awstest.Fault {
+			if c.Region == region || region == "" {
+				return f
+			}
+			return nil
+		}
+	}
+	cases := map[string]struct {
+		reason string
+		fail   func(awstest.Call) *awstest.Fault
+		up     map[string]float64 // by region
+		log    string
+	}{
+		"Denied": {
+			reason: "The permission that is missing is named.",
+			fail:   in("", &awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "User is not authorized"}),
+			up:     map[string]float64{"eu-west-1": 0, "us-east-1": 0},
+			log:    "account self region eu-west-1: cloudtrail:LookupEvents: denied; allow cloudtrail:LookupEvents to the role that the exporter runs with",
+		},
+		"Expired": {
+			reason: "Credentials that have run out are a matter of the service account.",
+			fail:   in("", &awstest.Fault{Status: 400, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}),
+			up:     map[string]float64{"eu-west-1": 0, "us-east-1": 0},
+			log:    "no valid AWS credentials",
+		},
+		"RegionHangs": {
+			reason: "A region that does not answer keeps no other waiting.",
+			fail:   in("us-east-1", &awstest.Fault{Hang: true}),
+			up:     map[string]float64{"eu-west-1": 1, "us-east-1": 0},
+			log:    "account self region us-east-1: cloudtrail:LookupEvents: no answer in time",
+		},
+		"Throttled": {
+			reason: "Others may use up what the account is allowed.",
+			fail:   in("us-east-1", &awstest.Fault{Status: 400, Code: "ThrottlingException", Message: "Rate exceeded"}),
+			up:     map[string]float64{"eu-west-1": 1, "us-east-1": 0},
+			log:    "throttled; others may be using up",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var logs syncBuffer
+				var mended sync.Map
+				calls := &awstest.CloudTrail{Fail: func(c awstest.Call) *awstest.Fault {
+					if _, ok := mended.Load(true); ok {
+						return nil
+					}
+					return tc.fail(c)
+				}}
+				w := newWorld(t, Config{Trail: lookup(calls), Log: slog.New(slog.NewTextHandler(&logs, nil))})
+				w.define(subnets)
+				w.do(w.Apply(subnet))
+				w.until("08:12:30")
+				text := w.metrics()
+				got := map[string]float64{}
+				for region := range tc.up {
+					got[region] = sum(t, text, "crossplane_exporter_trail_up", fmt.Sprintf("cloud_region=%q", region))
+				}
+				if diff := cmp.Diff(tc.up, got); diff != "" {
+					t.Errorf("%s\ncrossplane_exporter_trail_up: -want +got:\n%s", tc.reason, diff)
+				}
+				if n := strings.Count(logs.String(), tc.log); n < 1 || n > 2 {
+					t.Errorf("%s\nthe log has %d lines with %q, want one for each region:\n%s", tc.reason, n, tc.log, &logs)
+				}
+				if sum(t, text, "platform_resources", "") != 1 || sum(t, text, "crossplane_exporter_collector_up", `collector="resources"`) != 1 {
+					t.Errorf("%s\nthe resources suffer:\n%s", tc.reason, text)
+				}
+				if sum(t, text, "crossplane_exporter_collector_up", `collector="cloudtrail"`) != 0 {
+					t.Errorf("%s\ncollector_up does not say so:\n%s", tc.reason, text)
+				}
+				page := w.get("/").Body.String()
+				for what, text := range map[string]string{"log": logs.String(), "metrics": text, "page": page} {
+					if strings.Contains(text, secretKey) {
+						t.Errorf("the %s holds a secret", what)
+					}
+				}
+
+				mended.Store(true, true)
+				calls.Add(time.Now(), awstest.Event{
+					ID: "after", Time: time.Now().Add(-10 * time.Minute), Account: "111122223333", Region: "us-east-1", Source: "iam.amazonaws.com", Name: "ListRoles", User: "arn:aws:iam::111122223333:user/a",
+				})
+				w.until("08:25:30")
+				text = w.metrics()
+				if sum(t, text, "crossplane_exporter_collector_up", `collector="cloudtrail"`) != 1 || sum(t, text, "platform_cloud_api_calls_total", "") != 1 {
+					t.Errorf("%s\nit does not mend, or an event of meanwhile is lost:\n%s", tc.reason, text)
+				}
+			})
+		})
+	}
+}
+
+// A syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// TestTrailOnThePage looks for what people ask first: who it was.
+func TestTrailOnThePage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := &awstest.CloudTrail{}
+		w := newWorld(t, Config{Trail: lookup(calls)})
+		w.cloud = calls
+		w.define(subnets)
+		w.do(w.Apply(subnet))
+		w.until("08:04:00")
+		w.happened(`
+- {id: e1, time: "2027-01-15T08:01:00Z", account: "111122223333", region: eu-west-1, source: ec2.amazonaws.com, name: ModifySubnetAttribute, role: "arn:aws:iam::111122223333:role/admin", session: "<script>alice", console: true, agent: Mozilla/5.0, request: {subnetId: subnet-0123456789abcdef0}}
+- {id: e2, time: "2027-01-15T08:03:00Z", account: "111122223333", region: eu-west-1, source: ec2.amazonaws.com, name: ModifySubnetAttribute, role: "arn:aws:iam::111122223333:role/crossplane", session: "1", agent: crossplane-provider-aws/v2, request: {subnetId: subnet-0123456789abcdef0}}
+- {id: e3, time: "2027-01-15T08:03:00Z", account: "111122223333", region: eu-west-1, source: ec2.amazonaws.com, name: DescribeVpcs, readonly: true, role: "arn:aws:iam::111122223333:role/batch", session: "1", agent: boto3, errorcode: Client.RequestLimitExceeded, message: Request limit exceeded.}
+`)
+		w.until("08:06:30")
+		page := w.get("/").Body.String()
+		for _, want := range []string{
+			"Subnet <strong>front</strong>", "ec2:ModifySubnetAttribute", "arn:aws:iam::111122223333:role/admin", "&lt;script&gt;alice", "192.0.2.1", "event e1", "<td>2m 0s</td>",
+			"ec2:DescribeVpcs", "lookup/self/eu-west-1",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not have %q:\n%s", want, page)
+			}
+		}
+	})
+}
+
+// TestCheckpointWithoutRoom fills a checkpoint with more IDs than where it is kept takes.
+func TestCheckpointWithoutRoom(t *testing.T) {
+	ids := make([]byte, 12*10_000)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range ids {
+		ids[i] = byte(r.Uint32())
+	}
+	keeper := &smallKeeper{}
+	cp := newCheckpoint(keeper, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	s := &state{Version: stateVersion, At: 1, Trail: &cloud.State{Sources: map[string]cloud.SourceState{"a": {IDs: bytes.Clone(ids), Marks: map[string]string{"at": "here"}}}}}
+	if err := cp.save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	back := cp.load(t.Context(), time.Unix(2, 0))
+	if back == nil || back.Trail == nil {
+		t.Fatal("nothing was kept")
+	}
+	kept := back.Trail.Sources["a"]
+	if n := len(kept.IDs); n == 0 || n%12 != 0 || len(keeper.data) > keeper.Room() || !bytes.HasSuffix(ids, kept.IDs) {
+		t.Errorf("%d bytes of IDs in a checkpoint of %d were kept, want the newest that there is room for", n, len(keeper.data))
+	}
+	if kept.Marks["at"] != "here" {
+		t.Error("the position was lost")
+	}
+}
+
+type smallKeeper struct{ mortalKeeper }
+
+func (*smallKeeper) Room() int { return 50_000 }
