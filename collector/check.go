@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,7 +37,7 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for e.Ready() != nil && ctx.Err() == nil && !e.cluster.Definitions().Forbidden() {
+	for (e.Ready() != nil || !e.knowsAccounts()) && ctx.Err() == nil && !e.cluster.Definitions().Forbidden() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -47,6 +48,12 @@ func Check(ctx context.Context, cfg Config, w io.Writer) error {
 		err = cmp.Or(e.reportTrail(ctx, w), err)
 	}
 	return err
+}
+
+// knowsAccounts is whether the API server has answered for ServiceAccounts, where they are wanted.
+func (e *Exporter) knowsAccounts() bool {
+	s := e.cluster.ServiceAccounts()
+	return e.trail == nil || s.Answered()
 }
 
 // reportTrail says of each source of the audit trail whether it can be read.
@@ -74,12 +81,16 @@ func (e *Exporter) report(w io.Writer, host string) error {
 			unreadable = append(unreadable, k)
 		}
 	}
+	readable := len(kinds) - len(unreadable)
+	if k := e.cluster.ServiceAccounts(); e.trail != nil && (k.Err != nil || !k.Synced) {
+		unreadable = append(unreadable, k)
+	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "cluster\t%s\n", host)
 	if unready != nil {
 		fmt.Fprintf(out, "not ready\t%s\n", unready)
 	}
-	fmt.Fprintf(out, "kinds\t%d found, %d readable, %d not\n", len(kinds), len(kinds)-len(unreadable), len(unreadable))
+	fmt.Fprintf(out, "kinds\t%d found, %d readable, %d not\n", len(kinds), readable, len(kinds)-readable)
 
 	type row struct {
 		kind            kube.Kind
@@ -125,7 +136,7 @@ func (e *Exporter) report(w io.Writer, host string) error {
 			if err == nil {
 				err = errors.New("no answer yet")
 			}
-			fmt.Fprintf(out, "%s\t%s.%s\t%v\n", k.Kind, k.Kind.Resource, k.Kind.Group, err)
+			fmt.Fprintf(out, "%s\t%s\t%v\n", strings.TrimPrefix(k.Kind.String(), "/"), strings.TrimSuffix(k.Kind.Resource+"."+k.Kind.Group, "."), err)
 		}
 	}
 	if err := out.Flush(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/client-go/rest"
 
+	"crossplane-exporter/internal/cloud/aws/awstest"
 	"crossplane-exporter/internal/kube/kubetest"
 )
 
@@ -44,6 +45,7 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 		reason  string
 		happens func(t *testing.T, s *kubetest.Server) error
 		config  *rest.Config
+		trail   *awstest.CloudTrail // nil for none
 		timeout time.Duration
 		want    []string // lines, with single spaces
 		wantErr error
@@ -115,6 +117,31 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 			wantErr: ErrIncomplete,
 			wantFor: 30 * time.Second,
 		},
+		"trail": {
+			reason:  "An audit trail that can be read is said, and nothing of it is taken.",
+			happens: func(*testing.T, *kubetest.Server) error { return nil },
+			trail:   &awstest.CloudTrail{},
+			want:    []string{"kinds 3 found, 3 readable, 0 not", "AUDIT TRAIL READABLE", "lookup/self/eu-west-1 yes", "lookup/self/us-east-1 yes"},
+			wantFor: time.Second,
+		},
+		"trail denied": {
+			reason:  "Permissions of the cloud are needed as well, and ServiceAccounts to know the providers by.",
+			happens: func(_ *testing.T, s *kubetest.Server) error { return s.Answer("serviceaccounts", 403) },
+			trail: &awstest.CloudTrail{Fail: func(c awstest.Call) *awstest.Fault {
+				if c.Region == "us-east-1" {
+					return &awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "not authorized"}
+				}
+				return nil
+			}},
+			want: []string{
+				"kinds 3 found, 3 readable, 0 not",
+				`ServiceAccount serviceaccounts serviceaccounts is forbidden: user "test" cannot list resource: as the test wants it`,
+				"lookup/self/eu-west-1 yes",
+				"lookup/self/us-east-1 account self region us-east-1: cloudtrail:LookupEvents: denied; allow cloudtrail:LookupEvents to the role that the exporter runs with: AccessDeniedException: not authorized",
+			},
+			wantErr: ErrIncomplete,
+			wantFor: 5 * time.Second,
+		},
 		"late": {
 			reason: "A cluster that comes up meanwhile is waited for.",
 			happens: func(t *testing.T, s *kubetest.Server) error {
@@ -151,7 +178,11 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 				defer cancel()
 				begun := time.Now()
 				var out bytes.Buffer
-				err := Check(ctx, Config{REST: tc.config, Log: slog.New(slog.DiscardHandler)}, &out)
+				cfg := Config{REST: tc.config, Log: slog.New(slog.DiscardHandler)}
+				if tc.trail != nil {
+					cfg.Trail = lookup(tc.trail)
+				}
+				err := Check(ctx, cfg, &out)
 				if diff := cmp.Diff(tc.wantErr, err, cmpopts.EquateErrors()); diff != "" {
 					t.Errorf("\n%s\nerror: -want +got:\n%s", tc.reason, diff)
 				}

@@ -120,7 +120,7 @@ func (e *Exporter) pageData(telemetryPath string) pageData {
 	if e.trail != nil {
 		d.Trail = e.trail.page(now)
 	}
-	for _, k := range append(e.cluster.Kinds(), e.cluster.ServiceAccounts()) {
+	for _, k := range append(e.cluster.Kinds(), e.cluster.ServiceAccounts()) { // which are none where no trail is read
 		if k.Err != nil {
 			d.Unreadable = append(d.Unreadable, pageKind{k.Kind.Name, k.Kind.Group, k.Err.Error(), k.Synced})
 		}

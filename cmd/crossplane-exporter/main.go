@@ -68,12 +68,14 @@ type trailFlags struct {
 	ProviderRole  []string          `placeholder:"ARN" help:"A role or user that providers call with, besides those that are found in provider configurations, runtime configurations and ServiceAccounts. Can be repeated."`
 	ProviderAgent []string          `placeholder:"TEXT" help:"What is part of the user agent of providers that are built without the usual one. Can be repeated."`
 	IaCRole       []string          `name:"iac-role" placeholder:"ARN" help:"A role or user of other infrastructure as code: of class iac. Can be repeated."`
-	NameRole      map[string]string `mapsep:"none" placeholder:"NAME=ARN" help:"A role or user that has a principal_class of its own. Can be repeated."`
-	Endpoint      map[string]string `mapsep:"none" placeholder:"SERVICE=URL" help:"Use this endpoint for cloudtrail, s3, sqs or sts, instead of AWS's own. Can be repeated."`
+	NameRole      map[string]string `placeholder:"NAME=ARN" help:"A role or user that has a principal_class of its own. Can be repeated."`
+	Endpoint      map[string]string `placeholder:"SERVICE=URL" help:"Use this endpoint for cloudtrail, s3, sqs or sts, instead of AWS's own. Can be repeated."`
 }
 
 // Validate is called by kong.
-func (f trailFlags) Validate() error {
+func (f clusterFlags) Validate() error { return f.CloudTrail.validate() }
+
+func (f trailFlags) validate() error {
 	if f.Rate <= 0 {
 		return fmt.Errorf("--cloudtrail.rate=%v: want more than none", f.Rate)
 	}

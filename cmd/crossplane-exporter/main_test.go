@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,8 @@ func TestFlags(t *testing.T) {
 		c.Serve.Detail, c.Serve.Memory, c.Serve.Checkpoint, c.Serve.MaxSeries = "unhealthy", 24*time.Hour, "auto", 1_000_000
 		c.Serve.Web = webFlags{ListenAddress: []string{":9948"}, TelemetryPath: "/metrics"}
 		c.Check.Timeout = 2 * time.Minute
+		trail := trailFlags{Source: "auto", Rate: 1}
+		c.Serve.CloudTrail, c.Check.CloudTrail = trail, trail
 		change(c)
 		return c
 	}
@@ -111,6 +114,35 @@ func TestFlags(t *testing.T) {
 			}),
 			wantCommand: "check",
 		},
+		"cloudtrail": {
+			reason: "An ARN may be named in so many ways; none of them needs quoting.",
+			args: []string{
+				"--cloudtrail.source=s3", "--cloudtrail.queue=https://sqs.eu-west-1.amazonaws.com/1/trail", "--cloudtrail.role=arn:aws:iam::1:role/a,arn:aws:iam::2:role/a",
+				"--cloudtrail.name-role=deployer=arn:aws:iam::1:role/path/deploy", "--cloudtrail.name-role=batch=arn:aws:iam::1:role/batch", "--cloudtrail.endpoint=sqs=http://127.0.0.1:1",
+				"--cloudtrail.rate=0.5",
+			},
+			want: defaults(func(c *cli) {
+				c.Serve.CloudTrail = trailFlags{
+					Source: "s3", Queue: "https://sqs.eu-west-1.amazonaws.com/1/trail", Role: []string{"arn:aws:iam::1:role/a", "arn:aws:iam::2:role/a"}, Rate: 0.5,
+					NameRole: map[string]string{"deployer": "arn:aws:iam::1:role/path/deploy", "batch": "arn:aws:iam::1:role/batch"},
+					Endpoint: map[string]string{"sqs": "http://127.0.0.1:1"},
+				}
+			}),
+			wantCommand: "serve",
+		},
+		"cloudtrail by variable": {
+			reason: "check has them too, and several names fit into one variable.",
+			args:   []string{"check"},
+			env:    map[string]string{"CROSSPLANE_EXPORTER_CLOUDTRAIL_NAME_ROLE": "a=arn:aws:iam::1:role/a;b=arn:aws:iam::1:role/b", "CROSSPLANE_EXPORTER_CLOUDTRAIL_SOURCE": "none"},
+			want: defaults(func(c *cli) {
+				c.Check.CloudTrail.Source, c.Check.CloudTrail.NameRole = "none", map[string]string{"a": "arn:aws:iam::1:role/a", "b": "arn:aws:iam::1:role/b"}
+				c.Serve.CloudTrail = c.Check.CloudTrail
+			}),
+			wantCommand: "check",
+		},
+		"wrong source":       {"What would be right is said.", []string{"--cloudtrail.source=lake"}, nil, nil, "", []string{"--cloudtrail.source", `"lookup"`, `"lake"`}},
+		"no rate":            {"Never to ask is what none is for.", []string{"--cloudtrail.rate=0"}, nil, nil, "", []string{"--cloudtrail.rate=0"}},
+		"wrong endpoint":     {"A service that is not asked is a mistake.", []string{"--cloudtrail.endpoint=ec2=http://x"}, nil, nil, "", []string{"--cloudtrail.endpoint=ec2", "cloudtrail, s3, sqs or sts"}},
 		"unknown flag":       {"The nearest one is named.", []string{"--web.lisen-address=:1"}, nil, nil, "", []string{"unknown flag --web.lisen-address", "--web.listen-address"}},
 		"not of check":       {"Nothing is quietly ignored.", []string{"check", "--detail=all"}, nil, nil, "", []string{"unknown flag --detail"}},
 		"unknown command":    {"A wrong word is no flag's value.", []string{"server"}, nil, nil, "", []string{"server"}},
@@ -315,6 +347,34 @@ current-context: test
 		t.Fatal(err)
 	}
 	return file
+}
+
+func TestTrail(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		source string
+		env    map[string]string
+		want   bool
+	}{
+		"nothing given":  {"A cluster that has nothing to do with AWS asks it nothing.", "auto", nil, false},
+		"IRSA":           {"EKS gives a token to a ServiceAccount that is annotated with a role.", "auto", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token", "AWS_ROLE_ARN": "arn:aws:iam::1:role/a"}, true},
+		"Pod Identity":   {"Or a pod an address to ask.", "auto", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, true},
+		"profile":        {"People have profiles.", "auto", map[string]string{"AWS_PROFILE": "work"}, true},
+		"not wanted":     {"What is said goes before what is given.", "none", map[string]string{"AWS_PROFILE": "work"}, false},
+		"asked for":      {"And a node's own role will do for who asks for it.", "lookup", nil, true},
+		"without a word": {"A directory needs no credentials.", "file", nil, true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, v := range []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+				t.Setenv(v, tc.env[v])
+			}
+			got := trailFlags{Source: tc.source, Rate: 1}.trail(slog.New(slog.DiscardHandler))
+			if (got != nil) != tc.want {
+				t.Errorf("%s\ngot %v", tc.reason, got)
+			}
+		})
+	}
 }
 
 func TestServe(t *testing.T) {
