@@ -17,6 +17,8 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"crossplane-exporter/internal/cloud"
+	"crossplane-exporter/internal/cloud/aws/awstest"
 	"crossplane-exporter/internal/kube"
 	"crossplane-exporter/internal/kube/kubetest"
 )
@@ -79,14 +81,14 @@ func testObject(b *testing.B, file string) string {
 const endOfList = `{"type":"BOOKMARK","object":{"kind":"Instance","apiVersion":"rds.aws.upbound.io/v1beta3","metadata":{"resourceVersion":"1","annotations":{"k8s.io/initial-events-end":"true"}}}}` + "\n"
 
 // watching is an exporter that watches s, and ends with the benchmark.
-func (s *stream) watching(b *testing.B) *Exporter {
+func (s *stream) watching(b *testing.B, trail cloud.Trail) *Exporter {
 	b.Helper()
 	if err := s.Apply(definitionsYAML(b, "instances.rds.aws.upbound.io/v1beta3 Instance managed")); err != nil {
 		b.Fatal(err)
 	}
 	cfg := Config{
 		REST: &rest.Config{Host: "http://cluster.test", Transport: s}, Log: slog.New(slog.DiscardHandler),
-		Detail: DetailAll, TeamLabel: "platform.example.org/team",
+		Detail: DetailAll, TeamLabel: "platform.example.org/team", Trail: trail,
 	}
 	e, err := New(cfg)
 	if err != nil {
@@ -154,7 +156,7 @@ func BenchmarkChange(b *testing.B) {
 					return nil
 				}
 			}
-			e := s.watching(b)
+			e := s.watching(b, nil)
 			until(b, func() bool { return e.has("n0") })
 			b.ReportAllocs()
 			b.SetBytes(int64(len(modified[0])))
@@ -182,10 +184,19 @@ func BenchmarkSet(b *testing.B) {
 }
 
 // BenchmarkMemory is what an exporter holds of each of 100,000 objects that do not change, in bytes: everything that is there after the
-// first sync and was not before.
+// first sync and was not before. With an audit trail it also holds who they are in the cloud.
 func BenchmarkMemory(b *testing.B) {
+	for _, trail := range []bool{false, true} {
+		b.Run(fmt.Sprintf("trail=%t", trail), func(b *testing.B) { benchmarkMemory(b, trail) })
+	}
+}
+
+func benchmarkMemory(b *testing.B, trail bool) {
 	const objects = 100_000
 	format := testObject(b, "subnet.json")
+	if trail { // or else all would be one and the same
+		format = strings.ReplaceAll(format, "subnet-0c1d2e3f4a5b6c7d8", "subnet-%[1]s")
+	}
 	for b.Loop() {
 		b.StopTimer()
 		s, i := &stream{}, -1
@@ -203,7 +214,11 @@ func BenchmarkMemory(b *testing.B) {
 		}
 		before := heapInUse()
 		b.StartTimer()
-		e := s.watching(b)
+		var t cloud.Trail
+		if trail {
+			t = lookup(&awstest.CloudTrail{})
+		}
+		e := s.watching(b, t)
 		until(b, func() bool { return e.Ready() == nil && e.has(benchName(objects-1)) })
 		b.StopTimer()
 		synced := heapInUse()

@@ -135,7 +135,7 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 			}},
 			want: []string{
 				"kinds 3 found, 3 readable, 0 not",
-				`ServiceAccount serviceaccounts serviceaccounts is forbidden: user "test" cannot list resource: as the test wants it`,
+				`ServiceAccount serviceaccounts ` + `serviceaccounts is forbidden: user "test" cannot list resource: as the test wants it`,
 				"lookup/self/eu-west-1 yes",
 				"lookup/self/us-east-1 account self region us-east-1: cloudtrail:LookupEvents: denied; allow cloudtrail:LookupEvents to the role that the exporter runs with: AccessDeniedException: not authorized",
 			},

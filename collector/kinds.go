@@ -148,6 +148,7 @@ type tallies struct {
 type tally struct {
 	tallies
 
+	category   kube.Category
 	conditions map[conditionCount]int
 	failing    map[cloud.Outcome]int
 	types      map[string]struct{} // the condition types told apart
@@ -160,8 +161,8 @@ type conditionCount struct {
 	reason string
 }
 
-func newTally(before *tally) *tally {
-	t := &tally{conditions: map[conditionCount]int{}, failing: map[cloud.Outcome]int{}, types: map[string]struct{}{}}
+func newTally(category kube.Category, before *tally) *tally {
+	t := &tally{category: category, conditions: map[conditionCount]int{}, failing: map[cloud.Outcome]int{}, types: map[string]struct{}{}}
 	if before != nil {
 		t.used, t.types = before.used, before.types
 	}
@@ -193,7 +194,7 @@ func (t *tally) count(r *resource, n int) {
 	add(&t.observeOnly, r.observeOnly)
 	add(&t.createIncomplete, r.createIncomplete)
 	add(&t.drifted, r.drifting)
-	add(&t.weak, r.weak)
+	add(&t.weak, t.category == kube.Managed && r.weak())
 }
 
 // conditionType is the type that a condition counts as.

@@ -26,7 +26,7 @@ type resource struct {
 	created, deleted int64 // Unix seconds, 0 for none
 	finalizers       uint8 // 2 is two or more
 
-	paused, inactive, observeOnly, createIncomplete bool
+	paused, observeOnly, createIncomplete bool
 	// fresh is whether the object was new when it was first seen and has not been ready since: when it becomes ready, that
 	// is for the first time.
 	fresh  bool
@@ -34,7 +34,6 @@ type resource struct {
 	lately bool // whether something happened behind its back that is not long ago
 	// drifting is whether the external resource is not what the spec says, though the provider has dealt with the spec.
 	drifting bool
-	weak     bool // whether its provider does not say which generation it has dealt with
 
 	subject   *subject  // nil for what no audit trail tells of
 	differing *[]string // the fields in which it is not, nil for none; also while the provider has not dealt with the spec
@@ -71,7 +70,6 @@ func newResource(k kube.Kind, o *kube.Object, v *vocabulary) *resource {
 		deleted:          o.Deleted,
 		finalizers:       uint8(min(o.Finalizers, 2)), //nolint:gosec // It fits now.
 		paused:           o.Paused,
-		inactive:         o.Inactive,
 		observeOnly:      o.ObserveOnly,
 		createIncomplete: createIncomplete(o),
 		conditions:       make([]condition, 0, len(o.Conditions)),
@@ -105,16 +103,18 @@ func newResource(k kube.Kind, o *kube.Object, v *vocabulary) *resource {
 		}
 		r.conditions = append(r.conditions, condition{word: t, reason: v.reasons.of(c.Reason), status: c.Status, since: c.Since})
 	}
-	if c := failingCondition(o); c != nil && !r.paused && !r.inactive {
+	if c := failingCondition(o); c != nil && !r.paused && !o.Inactive {
 		r.failing = &failure{cloud.ClassifyText(c.Message), cut(c.Message, maxMessage)}
 	}
-	if k.Category == kube.Managed {
-		_, synced := r.condition(string(v2.TypeSynced))
-		r.weak = synced && r.spec.weak()
-	}
-	r.unwell = r.failing != nil || r.paused || r.deleted != 0 || r.createIncomplete || !r.inactive && slices.ContainsFunc(r.conditions, condition.bad) ||
+	r.unwell = r.failing != nil || r.paused || r.deleted != 0 || r.createIncomplete || !o.Inactive && slices.ContainsFunc(r.conditions, condition.bad) ||
 		r.unheard(k.Category)
 	return r
+}
+
+// weak is whether r's provider does not say which generation of the spec it has dealt with.
+func (r *resource) weak() bool {
+	_, synced := r.condition(string(v2.TypeSynced))
+	return synced && r.spec.weak()
 }
 
 // isDrifting is whether the external resource is not what r's spec says, though nothing is on its way to make it so. A provider

@@ -218,7 +218,7 @@ func (r *resources) open(k kube.Kind) kube.Store {
 	labels := strings.Join([]string{
 		expo.Label("category", string(k.Category)), expo.Label("group", k.Group), expo.Label("kind", k.Name),
 	}, ",")
-	s := &resourceStore{resources: r, kind: k, labels: labels, tally: newTally(nil), drifted: map[string]struct{}{}, group: r.table.Group(labels)}
+	s := &resourceStore{resources: r, kind: k, labels: labels, tally: newTally(k.Category, nil), drifted: map[string]struct{}{}, group: r.table.Group(labels)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stores[s] = struct{}{}
@@ -479,7 +479,7 @@ func (s *resourceStore) Delete(kept any) {
 func (s *resourceStore) Replace(kept []any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tally := newTally(s.tally)
+	tally := newTally(s.kind.Category, s.tally)
 	if !tally.used && len(kept) > 0 {
 		s.introduce(s)
 	}
