@@ -137,6 +137,7 @@ func newCounts() *counts {
 type trail struct {
 	cloud.Trail
 
+	shard     Shard
 	now       func() time.Time
 	log       *slog.Logger
 	index     *cloud.Index[*subject]
@@ -201,6 +202,7 @@ func newTrail(cfg Config, r *resources, reg prometheus.Registerer) (*trail, erro
 	}
 	t := &trail{
 		Trail:     cfg.Trail,
+		shard:     cfg.Shard,
 		now:       cfg.Now,
 		log:       cfg.Log,
 		index:     cloud.NewIndex[*subject](cfg.Trail.Scope),
@@ -342,12 +344,14 @@ func (t *trail) count(source string, r *cloud.Record) {
 	t.mu.Unlock()
 
 	c := t.vocabulary.call(r)
-	t.counted.calls[callWord{c, string(r.Outcome)}]++
-	if r.Outcome == cloud.Throttled {
-		t.counted.throttled[callWord{c, t.vocabulary.codes.Word("", r.Code)}]++
-	}
-	if r.Principal.Class == cloud.CrossplaneOtherAgent {
-		t.counted.misused[c]++
+	if t.shard.first() { // one of all has to
+		t.counted.calls[callWord{c, string(r.Outcome)}]++
+		if r.Outcome == cloud.Throttled {
+			t.counted.throttled[callWord{c, t.vocabulary.codes.Word("", r.Code)}]++
+		}
+		if r.Principal.Class == cloud.CrossplaneOtherAgent {
+			t.counted.misused[c]++
+		}
 	}
 	t.matches = t.index.Match(t.matches[:0], r)
 	for _, m := range t.matches {

@@ -40,6 +40,8 @@ type Config struct {
 	Memory time.Duration
 	// Trail is the cloud's audit trail to be read, nil for none.
 	Trail cloud.Trail
+	// Shard is which share of the kinds is watched.
+	Shard Shard
 	// Checkpoint keeps what must survive a restart; nil keeps nothing.
 	Checkpoint Keeper
 	// Now is the clock; nil is time.Now.
@@ -73,6 +75,9 @@ func New(cfg Config) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("which kinds to watch: %w", err)
 	}
+	if err := cfg.Shard.check(); err != nil {
+		return nil, err
+	}
 	for _, glob := range cfg.TrustedManagers {
 		if _, err := path.Match(glob, ""); err != nil {
 			return nil, fmt.Errorf("%q is no glob of a field manager such as \"ci-*\": %w", glob, err)
@@ -87,6 +92,7 @@ func New(cfg Config) (*Exporter, error) {
 		REST:        cfg.REST,
 		Select:      selection,
 		TeamLabel:   cfg.TeamLabel,
+		Watches:     e.resources.watches,
 		Open:        e.resources.open,
 		TeamChanged: e.resources.teamChanged,
 		Events:      e.drift,

@@ -257,7 +257,7 @@ func (d *drift) gone(name string) {
 // see puts what is new about an Event into the queue.
 func (d *drift) see(e *kube.Event) {
 	op, ok := operations[e.Reason]
-	if !ok {
+	if !ok || !d.resources.shard.has(e.Involved.Group, e.Involved.Kind) {
 		return
 	}
 	name := e.Namespace + "/" + e.Name

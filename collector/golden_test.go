@@ -75,6 +75,12 @@ func TestGolden(t *testing.T) {
 // play plays a story in the bubble that it is called in. With -update it writes what the exporter says into it.
 func play(t *testing.T, story *txtar.Archive) *world {
 	t.Helper()
+	return playTo(t, story, Shard{})
+}
+
+// playTo is play to a shard.
+func playTo(t *testing.T, story *txtar.Archive, shard Shard) *world {
+	t.Helper()
 	steps := story.Files
 	cfg := goldenConfig{Families: []string{"platform_*"}}
 	if steps[0].Name == "config" {
@@ -83,7 +89,7 @@ func play(t *testing.T, story *txtar.Archive) *world {
 		}
 		steps = steps[1:]
 	}
-	c := Config{Detail: cfg.Detail, TeamLabel: cfg.TeamLabel, Include: cfg.Include, Exclude: cfg.Exclude, MaxSeries: cfg.MaxSeries, DriftFields: cfg.DriftFields}
+	c := Config{Detail: cfg.Detail, TeamLabel: cfg.TeamLabel, Include: cfg.Include, Exclude: cfg.Exclude, MaxSeries: cfg.MaxSeries, DriftFields: cfg.DriftFields, Shard: shard}
 	calls := &awstest.CloudTrail{}
 	if cfg.CloudTrail {
 		c.Trail = lookup(calls)

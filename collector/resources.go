@@ -145,6 +145,7 @@ type resources struct {
 	now        func() time.Time
 	fields     bool  // whether the fields that have drifted are said
 	memory     int64 // for how many seconds a resource that was changed behind its back is not fine
+	shard      Shard
 	vocabulary vocabulary
 	trail      *trail // nil where none is read
 
@@ -182,6 +183,7 @@ func histogram(reg prometheus.Registerer, name, help string, buckets []float64) 
 func newResources(cfg Config, team func(string) string, reg prometheus.Registerer) *resources {
 	r := &resources{
 		teamOf: team,
+		shard:  cfg.Shard,
 		fields: cfg.DriftFields,
 		memory: int64(cfg.Memory.Seconds()),
 		now:    cfg.Now,
@@ -213,8 +215,16 @@ func (r *resources) limit(series int) {
 	r.kinds.Limit(series)
 }
 
+// watches is whether a kind is watched. Configurations say whom the audit trail is about, to every shard.
+func (r *resources) watches(k kube.Kind) bool {
+	return r.shard.has(k.Group, k.Name) || r.trail != nil && k.Category == kube.Configuration
+}
+
 // open makes the store of a kind.
 func (r *resources) open(k kube.Kind) kube.Store {
+	if !r.shard.has(k.Group, k.Name) {
+		return &configurationStore{r.trail.providers, k, nil}
+	}
 	labels := strings.Join([]string{
 		expo.Label("category", string(k.Category)), expo.Label("group", k.Group), expo.Label("kind", k.Name),
 	}, ",")

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -87,8 +88,8 @@ func (f trailFlags) validate() error {
 	return nil
 }
 
-// trail is CloudTrail as the flags say, nil for none.
-func (f trailFlags) trail(log *slog.Logger) cloud.Trail {
+// trail is CloudTrail as the flags say, nil for none. The shards share the rate.
+func (f trailFlags) trail(log *slog.Logger, shards int) cloud.Trail {
 	source := f.Source
 	if source == "auto" {
 		source = "lookup"
@@ -102,7 +103,7 @@ func (f trailFlags) trail(log *slog.Logger) cloud.Trail {
 	}
 	c := aws.TrailConfig{
 		Source: source, Regions: f.Region, Queue: f.Queue, Bucket: f.Bucket, Path: f.Path,
-		Interval:  time.Duration(float64(time.Second) / f.Rate),
+		Interval:  time.Duration(float64(time.Second) / f.Rate * float64(max(shards, 1))),
 		Endpoints: aws.Endpoints{CloudTrail: f.Endpoint["cloudtrail"], S3: f.Endpoint["s3"], SQS: f.Endpoint["sqs"], STS: f.Endpoint["sts"]},
 		Known:     aws.Known{Providers: f.ProviderRole, Agents: f.ProviderAgent, IaC: f.IaCRole, Names: map[string]string{}},
 	}
@@ -130,6 +131,8 @@ type serveCmd struct {
 	Checkpoint     string        `default:"auto" placeholder:"WHERE" help:"Where to keep what must survive a restart: file:PATH, configmap:NAMESPACE/NAME, none, or auto: a ConfigMap in a pod, a file in the user's cache elsewhere."`
 	TrustedManager []string      `name:"drift.trusted-manager" placeholder:"GLOB" help:"A field manager that may write to specs, besides Crossplane, its providers and GitOps: 'ci-*'. Can be repeated."`
 	DriftFields    bool          `name:"drift.fields" help:"Name the fields that have drifted, in series of their own."`
+	Shards         int           `default:"1" help:"How many exporters share the kinds among them. Each watches, and says, its own."`
+	Shard          *int          `placeholder:"N" help:"Which of them this one is, from 0. By default: the number at the end of the host's name, as a StatefulSet gives it."`
 	MaxSeries      int           `name:"series.max" default:"1000000" help:"How many series each metric family may have; 0 is no limit. What is left out is counted."`
 	Web            webFlags      `embed:"" prefix:"web."`
 }
@@ -186,13 +189,13 @@ func (f *logFlags) logger() *slog.Logger {
 	return log
 }
 
-func (f *clusterFlags) config(log *slog.Logger) (collector.Config, error) {
+func (f *clusterFlags) config(log *slog.Logger, shards int) (collector.Config, error) {
 	rc, err := f.rest()
 	if err != nil {
 		return collector.Config{}, fmt.Errorf("how to reach the cluster: %w", err)
 	}
 	return collector.Config{
-		REST: rc, Log: log, Include: f.Include, Exclude: f.Exclude, TeamLabel: f.TeamLabel, Trail: f.CloudTrail.trail(log),
+		REST: rc, Log: log, Include: f.Include, Exclude: f.Exclude, TeamLabel: f.TeamLabel, Trail: f.CloudTrail.trail(log, shards),
 	}, nil
 }
 
@@ -210,13 +213,16 @@ func (f *clusterFlags) rest() (*rest.Config, error) {
 // Run serves until ctx ends.
 func (s *serveCmd) Run(ctx context.Context, l *logFlags) error {
 	log := l.logger()
-	cfg, err := s.config(log)
+	cfg, err := s.config(log, s.Shards)
 	if err != nil {
 		return err
 	}
 	cfg.Detail, cfg.MaxSeries, cfg.Memory, cfg.DriftFields = collector.Detail(s.Detail), s.MaxSeries, s.Memory, s.DriftFields
 	cfg.TrustedManagers = s.TrustedManager
-	if cfg.Checkpoint, err = s.keeper(cfg.REST); err != nil {
+	if cfg.Shard, err = s.share(); err != nil {
+		return err
+	}
+	if cfg.Checkpoint, err = s.keeper(cfg.REST, cfg.Shard); err != nil {
 		return err
 	}
 	e, err := collector.New(cfg)
@@ -251,29 +257,55 @@ func (s *serveCmd) Run(ctx context.Context, l *logFlags) error {
 	return group.Wait()
 }
 
+// share is what --shard and --shards mean.
+func (s *serveCmd) share() (collector.Shard, error) {
+	if s.Shards <= 1 && s.Shard == nil {
+		return collector.Shard{}, nil
+	}
+	if s.CloudTrail.Queue != "" {
+		return collector.Shard{}, errors.New("a queue is read by one exporter alone, and --shards are several; look CloudTrail up, or list its bucket")
+	}
+	if s.Shard != nil {
+		return collector.Shard{Index: *s.Shard, Of: s.Shards}, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return collector.Shard{}, fmt.Errorf("which shard this is: %w; say it by --shard", err)
+	}
+	index, err := strconv.Atoi(host[strings.LastIndexByte(host, '-')+1:])
+	if err != nil {
+		return collector.Shard{}, fmt.Errorf("which of %d shards this is does not stand at the end of the host's name %q; say it by --shard", s.Shards, host)
+	}
+	return collector.Shard{Index: index, Of: s.Shards}, nil
+}
+
 // inPod is where a pod finds its namespace.
 const inPod = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // keeper is what --checkpoint means.
-func (s *serveCmd) keeper(rc *rest.Config) (collector.Keeper, error) {
+func (s *serveCmd) keeper(rc *rest.Config, shard collector.Shard) (collector.Keeper, error) {
+	own := "" // every shard has a checkpoint of its own
+	if shard.Of > 1 {
+		own = "-" + strconv.Itoa(shard.Index)
+	}
 	kind, where, _ := strings.Cut(s.Checkpoint, ":")
 	switch {
 	case s.Checkpoint == "none":
 		return nil, nil
 	case s.Checkpoint == "auto":
 		if namespace, err := os.ReadFile(inPod); err == nil && s.Kubeconfig == "" {
-			return configMap(rc, string(namespace), "crossplane-exporter-checkpoint")
+			return configMap(rc, string(namespace), "crossplane-exporter-checkpoint"+own)
 		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return nil, fmt.Errorf("no place for a checkpoint; name one with --checkpoint=file:PATH, or --checkpoint=none: %w", err)
 		}
-		return collector.FileKeeper(filepath.Join(cache, "crossplane-exporter", url.QueryEscape(rc.Host)+".json.gz")), nil
+		return collector.FileKeeper(filepath.Join(cache, "crossplane-exporter", url.QueryEscape(rc.Host)+own+".json.gz")), nil
 	case kind == "file" && where != "":
-		return collector.FileKeeper(where), nil
+		return collector.FileKeeper(where + own), nil
 	case kind == "configmap":
 		if namespace, name, ok := strings.Cut(where, "/"); ok && namespace != "" && name != "" {
-			return configMap(rc, namespace, name)
+			return configMap(rc, namespace, name+own)
 		}
 	}
 	return nil, fmt.Errorf("--checkpoint=%q is none of file:PATH, configmap:NAMESPACE/NAME, none and auto", s.Checkpoint)
@@ -289,7 +321,7 @@ func configMap(rc *rest.Config, namespace, name string) (collector.Keeper, error
 
 // Run checks once.
 func (c *checkCmd) Run(ctx context.Context, l *logFlags) error {
-	cfg, err := c.config(l.logger())
+	cfg, err := c.config(l.logger(), 1)
 	if err != nil {
 		return err
 	}

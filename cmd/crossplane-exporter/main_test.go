@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/bcrypt"
 
+	"crossplane-exporter/collector"
 	"crossplane-exporter/internal/kube/kubetest"
 )
 
@@ -42,7 +43,7 @@ func TestFlags(t *testing.T) {
 	defaults := func(change func(*cli)) *cli {
 		c := &cli{}
 		c.Log = logFlags{Level: "info", Format: "logfmt"}
-		c.Serve.Detail, c.Serve.Memory, c.Serve.Checkpoint, c.Serve.MaxSeries = "unhealthy", 24*time.Hour, "auto", 1_000_000
+		c.Serve.Detail, c.Serve.Memory, c.Serve.Checkpoint, c.Serve.MaxSeries, c.Serve.Shards = "unhealthy", 24*time.Hour, "auto", 1_000_000, 1
 		c.Serve.Web = webFlags{ListenAddress: []string{":9948"}, TelemetryPath: "/metrics"}
 		c.Check.Timeout = 2 * time.Minute
 		trail := trailFlags{Source: "auto", Rate: 1}
@@ -369,9 +370,41 @@ func TestTrail(t *testing.T) {
 			for _, v := range []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
 				t.Setenv(v, tc.env[v])
 			}
-			got := trailFlags{Source: tc.source, Rate: 1}.trail(slog.New(slog.DiscardHandler))
+			got := trailFlags{Source: tc.source, Rate: 1}.trail(slog.New(slog.DiscardHandler), 1)
 			if (got != nil) != tc.want {
 				t.Errorf("%s\ngot %v", tc.reason, got)
+			}
+		})
+	}
+}
+
+func TestShare(t *testing.T) {
+	index := func(n int) *int { return &n }
+	tests := map[string]struct {
+		reason  string
+		args    serveCmd
+		want    collector.Shard
+		wantErr string
+	}{
+		"alone":    {"One exporter is no shard.", serveCmd{Shards: 1}, collector.Shard{}, ""},
+		"said":     {"What is said counts.", serveCmd{Shards: 3, Shard: index(2)}, collector.Shard{Index: 2, Of: 3}, ""},
+		"not said": {"A host's name without a number tells nothing.", serveCmd{Shards: 3}, collector.Shard{}, "say it by --shard"},
+		"with a queue": {
+			"Messages that one shard takes the others never see.", serveCmd{Shards: 2, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Queue: "https://q"}}},
+			collector.Shard{}, "one exporter alone",
+		},
+	}
+	if host, err := os.Hostname(); err != nil || regexp.MustCompile(`-[0-9]+$`).MatchString(host) {
+		delete(tests, "not said") // this host's does
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := tc.args.share()
+			if tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) || tc.wantErr == "" && err != nil {
+				t.Fatalf("%s\nerror %v, want %q", tc.reason, err, tc.wantErr)
+			}
+			if got != tc.want {
+				t.Errorf("%s\ngot %+v, want %+v", tc.reason, got, tc.want)
 			}
 		})
 	}

@@ -25,6 +25,8 @@ type Config struct {
 	Select Selection
 	// TeamLabel is the key of the label, or else annotation, that names an object's team. "" looks for none.
 	TeamLabel string
+	// Watches is whether a kind that is selected is watched; nil watches all.
+	Watches func(Kind) bool
 	// Open makes the store of a kind that is found.
 	Open func(Kind) Store
 	// TeamChanged is told that Team says something new about a namespace. May be nil.
@@ -239,7 +241,7 @@ func (c *Cluster) follow(d *definition) {
 	r, runs := c.kinds[d.name]
 	c.mu.Unlock()
 	switch {
-	case !wanted || k.Version == "":
+	case !wanted || k.Version == "" || c.cfg.Watches != nil && !c.cfg.Watches(k):
 		c.drop(d.name)
 		return
 	case runs && r.kind == k:
