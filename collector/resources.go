@@ -90,6 +90,11 @@ var resourceFamilies = []expo.Family[resource]{
 		Say:  flag(func(r *resource) bool { return r.paused }),
 	},
 	{
+		Name: "platform_resource_observe_only", Type: expo.Gauge,
+		Help: "A resource whose external resource may only be observed. Always 1.",
+		Say:  flag(func(r *resource) bool { return r.observeOnly }),
+	},
+	{
 		Name: "platform_resource_create_incomplete", Type: expo.Gauge,
 		Help: "A resource whose provider cannot tell whether it created the external resource, and waits for a person to say. Always 1.",
 		Say:  flag(func(r *resource) bool { return r.createIncomplete }),

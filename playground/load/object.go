@@ -146,14 +146,21 @@ func (t *template) object(name string, random *rand.Rand, now time.Time) *object
 	created := now.Add(-time.Duration(random.IntN(int(2000 * time.Hour))))
 	external := fmt.Sprintf("%s-%s", strings.ToLower(t.Kind.Kind), hexadecimal(random, 17))
 	v := values{random: random, left: specBudget}
+	wanted := v.object(t.spec, 0)
 	spec := map[string]any{
 		"deletionPolicy":     "Delete",
 		"managementPolicies": []string{"*"},
-		"forProvider":        v.object(t.spec, 0),
+		"forProvider":        wanted,
 		"providerConfigRef":  map[string]string{"name": fmt.Sprintf("account-%d", random.IntN(20))},
 	}
 	applied, _ := json.Marshal(spec) //nolint:errchkjson // It is made of strings and numbers.
 	v.left = statusBudget
+	seen := v.object(t.status, 0)
+	for name, value := range wanted { // or else it has drifted
+		if _, ok := t.status.Properties[name]; ok {
+			seen[name] = value
+		}
+	}
 	return &object{
 		APIVersion: t.Group + "/" + t.Version,
 		Kind:       t.Kind.Kind,
@@ -181,7 +188,7 @@ func (t *template) object(name string, random *rand.Rand, now time.Time) *object
 
 const (
 	// Bytes of what is made from schemas. What the schema requires is made in any case.
-	specBudget, statusBudget, appliedBudget = 600, 1000, 460
+	specBudget, statusBudget, appliedBudget = 600, 2900, 460
 
 	// Per mille of objects that are not ready, and that are not synced.
 	notReady, notSynced = 20, 30
