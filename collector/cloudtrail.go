@@ -80,6 +80,7 @@ type subject struct {
 	key            string
 	created        int64 // in Unix seconds
 	providerConfig string
+	region         string          // that its spec names; what has no region of its own may be somewhere all the same, as buckets are
 	hash           uint64          // of all that it says
 	identity       *cloud.Identity // nil once it is in the index
 	config         *configuration  // nil of a managed resource
@@ -274,7 +275,7 @@ func (t *trail) run(ctx context.Context, ready func() error) error {
 		for _, s := range sources {
 			wg.Go(func() {
 				if err := s.Run(ctx, t); err != nil {
-					t.log.Error("a source of the audit trail cannot work", "source", s.Name(), "err", err)
+					t.log.Error("a source of the audit trail cannot work", "trail_source", s.Name(), "err", err)
 				}
 			})
 		}
@@ -289,7 +290,7 @@ func (t *trail) run(ctx context.Context, ready func() error) error {
 			t.running = append(slices.Clone(t.running), more...)
 			t.mu.Unlock()
 			for _, s := range more {
-				t.log.Info("reading the audit trail of one more region, because there are resources", "source", s.Name())
+				t.log.Info("reading the audit trail of one more region, because there are resources", "trail_source", s.Name())
 			}
 			start(more)
 		}
@@ -473,7 +474,7 @@ func (t *trail) corrected(r revert) {
 
 // identify makes the subject of an object, nil if it is none.
 func (t *trail) identify(s *resourceStore, key string, o *kube.Object) *subject {
-	next := &subject{store: s, key: key, created: o.Created, providerConfig: o.ProviderConfig}
+	next := &subject{store: s, key: key, created: o.Created, providerConfig: o.ProviderConfig, region: o.Region}
 	var says []string
 	switch s.kind.Category {
 	case kube.Managed:
@@ -484,7 +485,7 @@ func (t *trail) identify(s *resourceStore, key string, o *kube.Object) *subject 
 			return nil
 		}
 		next.identity = &id
-		says = append([]string{id.Account, id.Region, o.ProviderConfig, strconv.FormatInt(o.Created, 10)}, id.IDs...)
+		says = append([]string{id.Account, id.Region, o.Region, o.ProviderConfig, strconv.FormatInt(o.Created, 10)}, id.IDs...)
 	case kube.Configuration:
 		if len(o.Principals)+len(o.ServiceAccounts) == 0 {
 			return nil
@@ -527,10 +528,9 @@ func (t *trail) follow(before, held *resource) {
 	case next.config != nil:
 		t.providers.configure(next.name(), next.config)
 	default:
-		region := next.identity.Region
 		t.index.Set(next, *next.identity)
 		next.identity = nil
-		if more := t.Reach(region); len(more) > 0 {
+		if more := t.Reach(next.region); len(more) > 0 {
 			t.sources <- more
 		}
 	}

@@ -260,6 +260,7 @@ func (t *trail) page(now time.Time) *pageTrail {
 		p.Throttled = append(p.Throttled, pageThrottled{c.service + ":" + c.operation, c.account, c.region, c.class, age(now.Sub(l.last)), l.times})
 	}
 	t.mu.Unlock()
+	slices.SortStableFunc(lately, func(a, b seenChange) int { return a.at.Compare(b.at) })
 	slices.SortFunc(p.Throttled, func(a, b pageThrottled) int {
 		return cmp.Or(b.Times-a.Times, cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Class, b.Class))
 	})

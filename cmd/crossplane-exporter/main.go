@@ -66,6 +66,7 @@ type trailFlags struct {
 	Bucket        string            `placeholder:"s3://BUCKET/PREFIX" help:"List log files in this bucket, where s3 has no queue. The prefix is what comes before AWSLogs/."`
 	Path          string            `type:"path" placeholder:"DIR" help:"Read log files in this directory, for file."`
 	Rate          float64           `default:"1" help:"LookupEvents requests a second in each account and region. AWS allows 2, for everyone together."`
+	Pause         time.Duration     `placeholder:"1m" help:"The least time between two looks at what does not notify: sweeps of lookup (1m), listings of a bucket (2m), a directory (30s)."`
 	ProviderRole  []string          `placeholder:"ARN" help:"A role or user that providers call with, besides those that are found in provider configurations, runtime configurations and ServiceAccounts. Can be repeated."`
 	ProviderAgent []string          `placeholder:"TEXT" help:"What is part of the user agent of providers that are built without the usual one. Can be repeated."`
 	IaCRole       []string          `name:"iac-role" placeholder:"ARN" help:"A role or user of other infrastructure as code: of class iac. Can be repeated."`
@@ -103,6 +104,7 @@ func (f trailFlags) trail(log *slog.Logger, shards int) cloud.Trail {
 	}
 	c := aws.TrailConfig{
 		Source: source, Regions: f.Region, Queue: f.Queue, Bucket: f.Bucket, Path: f.Path,
+		Pause:     f.Pause,
 		Interval:  time.Duration(float64(time.Second) / f.Rate * float64(max(shards, 1))),
 		Endpoints: aws.Endpoints{CloudTrail: f.Endpoint["cloudtrail"], S3: f.Endpoint["s3"], SQS: f.Endpoint["sqs"], STS: f.Endpoint["sts"]},
 		Known:     aws.Known{Providers: f.ProviderRole, Agents: f.ProviderAgent, IaC: f.IaCRole, Names: map[string]string{}},

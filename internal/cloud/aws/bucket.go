@@ -152,7 +152,7 @@ func (s *store) read(ctx context.Context, in cloud.Inbox, d *Decoder, o object, 
 func (s *store) broken(o object, err error) {
 	s.update(func(st *cloud.Status) { st.Broken++ })
 	s.log.Warn("log file of the audit trail cannot be read to the end",
-		"source", s.Name(), "bucket", o.bucket, "key", o.key, "err", scrub(err.Error()))
+		"trail_source", s.Name(), "bucket", o.bucket, "key", o.key, "err", scrub(err.Error()))
 }
 
 // A notified reads the log files that messages in a queue tell of.

@@ -171,7 +171,7 @@ func (s *directory) read(ctx context.Context, in cloud.Inbox, d *Decoder, path s
 	switch {
 	case err == nil, errors.Is(err, ErrNoLog):
 	case errors.Is(err, errBroken):
-		s.log.Warn("log file of the audit trail cannot be read to the end", "source", s.Name(), "file", path, "err", err)
+		s.log.Warn("log file of the audit trail cannot be read to the end", "trail_source", s.Name(), "file", path, "err", err)
 	default:
 		return fmt.Errorf("read log file %s: %w", path, err)
 	}

@@ -200,7 +200,7 @@ func (l *lookup) sweep(ctx context.Context, in cloud.Inbox) (behind bool, err er
 		switch err = l.read(ctx, in, w, false); {
 		case errors.Is(err, errTooMany):
 			l.log.Warn("more calls than LookupEvents can list in time, reading writes only",
-				"source", l.Name(), "interval", l.config.Interval)
+				"trail_source", l.Name(), "interval", l.config.Interval)
 			l.writesOnly = true
 			l.update(func(s *cloud.Status) { s.Coverage = cloud.CoversWrites })
 		case err != nil:

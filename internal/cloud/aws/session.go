@@ -1,9 +1,11 @@
 package aws
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -116,8 +118,24 @@ func Open(ctx context.Context, c Config) (*Session, error) {
 	if sdk.Region == "" {
 		sdk.Region = homeRegion("")
 	}
+	sdk.HTTPClient = wholeBodies{sdk.HTTPClient}
 	s.sdk = sdk
 	return s, nil
+}
+
+// wholeBodies sends requests whose body is in memory. Of others the SDK closes the body as soon as the answer begins, which may be
+// before the transport has seen the body's end: it then takes the connection for broken.
+type wholeBodies struct{ aws.HTTPClient }
+
+func (c wholeBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		b, err := io.ReadAll(r.Body)
+		if err := errors.Join(err, r.Body.Close()); err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // in is the SDK's configuration for a region of an account.

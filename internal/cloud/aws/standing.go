@@ -52,7 +52,7 @@ func (s *standing) recovered(what string) {
 	}
 	delete(s.failed, what)
 	s.status.Err = s.anyError()
-	s.log.Info("audit trail can be read again", "source", s.status.Source, "what", what)
+	s.log.Info("audit trail can be read again", "trail_source", s.status.Source, "what", what)
 }
 
 // failing notes that it did not, and when it is tried again.
@@ -66,7 +66,7 @@ func (s *standing) failing(what string, err error, retry time.Duration) {
 	s.failed[what] = err
 	s.status.Err = s.anyError()
 	if !known || outcome(old) != outcome(err) {
-		s.log.Warn("cannot read audit trail", "source", s.status.Source, "what", what, "err", err, "retry", retry)
+		s.log.Warn("cannot read audit trail", "trail_source", s.status.Source, "what", what, "err", err, "retry", retry)
 	}
 }
 
@@ -85,7 +85,7 @@ func backoff(n int) time.Duration {
 
 // missed notes that a source was away for so long that it does not read all of what has been since.
 func (s *standing) missed(from, to time.Time) {
-	s.log.Warn("audit trail was left for too long, a part of it is skipped", "source", s.Name(), "from", from, "to", to)
+	s.log.Warn("audit trail was left for too long, a part of it is skipped", "trail_source", s.Name(), "from", from, "to", to)
 	s.update(func(st *cloud.Status) { st.Missed += to.Sub(from) })
 }
 
@@ -94,7 +94,7 @@ func resumeAt(s *standing, mark string, now time.Time, otherwise time.Duration) 
 	switch at, err := time.Parse(time.RFC3339, mark); {
 	case mark == "":
 	case err != nil || at.After(now):
-		s.log.Warn("position in the audit trail is not in the past, starting afresh", "source", s.Name(), "position", mark)
+		s.log.Warn("position in the audit trail is not in the past, starting afresh", "trail_source", s.Name(), "position", mark)
 	default:
 		return at
 	}

@@ -28,6 +28,9 @@ type TrailConfig struct {
 	Regions []string
 	// Interval is the least time between two LookupEvents in an account and region, a second if 0.
 	Interval time.Duration
+	// Pause is the least time between two looks at what does not notify: sweeps of lookup, listings, directories; each its own
+	// default if 0.
+	Pause time.Duration
 	// Queue is a queue's URL; Bucket, as s3://bucket/prefix, is listed if there is no queue; Path is a directory.
 	Queue, Bucket, Path string
 	// Known are identities that are told of by hand.
@@ -79,7 +82,7 @@ func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 	case "lookup":
 		return t.lookup(c.Regions), nil
 	case "s3":
-		b := BucketConfig{Queue: c.Queue, Account: account}
+		b := BucketConfig{Queue: c.Queue, Account: account, Pause: c.Pause}
 		if c.Queue == "" {
 			where, ok := strings.CutPrefix(c.Bucket, "s3://")
 			b.Bucket, b.Prefix, _ = strings.Cut(where, "/")
@@ -97,7 +100,7 @@ func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 		if c.Path == "" {
 			return nil, errors.New("log files are read from a directory, and none is named")
 		}
-		return []cloud.Source{t.session.Directory(DirectoryConfig{Path: c.Path})}, nil
+		return []cloud.Source{t.session.Directory(DirectoryConfig{Path: c.Path, Pause: c.Pause})}, nil
 	default:
 		return nil, fmt.Errorf("%q is none of lookup, s3, eventbridge and file", c.Source)
 	}
@@ -116,7 +119,7 @@ func (t *Trail) Reach(region string) []cloud.Source {
 
 // lookup makes the sources for some regions that are not there yet.
 func (t *Trail) lookup(regions []string) []cloud.Source {
-	all := t.session.Lookup(LookupConfig{Accounts: t.config.Accounts, Regions: regions, Interval: t.config.Interval})
+	all := t.session.Lookup(LookupConfig{Accounts: t.config.Accounts, Regions: regions, Interval: t.config.Interval, Pause: t.config.Pause})
 	sources := slices.DeleteFunc(all, func(s cloud.Source) bool { return t.read[s.Status().Region] })
 	for _, s := range sources {
 		t.read[s.Status().Region] = true

@@ -72,7 +72,7 @@ func (c *CloudTrail) Add(appears time.Time, events ...Event) {
 		if err != nil {
 			panic(err) // made here
 		}
-		c.events = append(c.events, event{e.Time, appears, e.Region, e.ReadOnly, e.ID, listed})
+		c.events = append(c.events, event{e.Time.Truncate(time.Second), appears, e.Region, e.ReadOnly, e.ID, listed})
 	}
 	slices.SortStableFunc(c.events, func(a, b event) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 }
