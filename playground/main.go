@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"crossplane-exporter/playground/aws"
 	"crossplane-exporter/playground/controlplane"
 	"crossplane-exporter/playground/exporter"
 	"crossplane-exporter/playground/programs"
@@ -87,57 +88,68 @@ func (p *playground) run(ctx context.Context) error {
 			return err
 		}
 	}
-	kubeconfig, alive := p.kubeconfig, func() error { return nil }
-	if kubeconfig == "" {
+	cfg := exporter.Config{
+		Path: p.exporter, Kubeconfig: p.kubeconfig, Dir: p.dir, Port: p.port, Args: []string{"--detail=all", "--team-label=team"},
+	}
+	alive := func() error { return nil }
+	if p.kubeconfig == "" {
 		var err error
-		if kubeconfig, alive, err = p.world(ctx); err != nil {
+		if alive, err = p.world(ctx, &cfg); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
-	e, err := exporter.Start(ctx, exporter.Config{
-		Path: p.exporter, Kubeconfig: kubeconfig, Dir: p.dir, Port: p.port, Args: []string{"--detail=all", "--team-label=team"},
-	})
+	e, err := exporter.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	p.atEnd(e.Stop)
 	p.said(began, "exporter")
-	p.guide(e, kubeconfig)
+	p.guide(e, cfg.Kubeconfig)
 	return p.watch(ctx, e, func() error { return errors.Join(alive(), e.Err()) })
 }
 
-// world starts the control plane and all that is in it. It returns a kubeconfig and a function that says what has ended
-// without being asked to.
-func (p *playground) world(ctx context.Context) (kubeconfig string, alive func() error, err error) {
+// world starts the control plane, all that is in it, and what plays AWS, and notes for the exporter where they are. The function
+// that it returns says what has ended without being asked to.
+func (p *playground) world(ctx context.Context, cfg *exporter.Config) (alive func() error, err error) {
 	// All of it now, so that no build comes as a surprise later.
 	if _, err := programs.Build(ctx, "etcd", "kube-apiserver", "kubectl", "provider-kubernetes", "provider-nop", "crossplane"); err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	began := time.Now()
 	plane, err := controlplane.Start(ctx, p.dir)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	p.atEnd(plane.Stop)
 	p.said(began, "etcd and kube-apiserver")
 	began = time.Now()
-	s, err := scenario.Start(ctx, plane, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	s, err := scenario.Start(ctx, plane, log)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	p.atEnd(s.Stop)
 	p.said(began, "Crossplane and resources")
-	// Drift has to end before what it changes does.
+	account, err := aws.Start(ctx, aws.Config{
+		REST: plane.RESTConfig(), Log: log, Every: 15 * time.Second, Poll: 25 * time.Second, Delay: 5 * time.Second,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.atEnd(account.Stop)
+	// Those who change things have to end before what they change does.
 	ctx, cancel := context.WithCancel(ctx)
-	var drift sync.WaitGroup
-	drift.Go(func() { s.Drift(ctx) })
+	var changes sync.WaitGroup
+	changes.Go(func() { s.Drift(ctx) })
+	changes.Go(func() { account.Run(ctx) })
 	p.atEnd(func() error {
 		cancel()
-		drift.Wait()
+		changes.Wait()
 		return nil
 	})
-	return plane.Kubeconfig(), func() error { return errors.Join(plane.Err(), s.Err()) }, nil
+	cfg.Kubeconfig, cfg.Args, cfg.Env = plane.Kubeconfig(), append(cfg.Args, account.Args()...), account.Env()
+	return func() error { return errors.Join(plane.Err(), s.Err()) }, nil
 }
 
 func (p *playground) said(since time.Time, what string) {
@@ -161,6 +173,7 @@ func (p *playground) guide(e *exporter.Exporter, kubeconfig string) {
 			}
 		}
 		fmt.Fprintf(p.out, "  kubectl   %s --kubeconfig %s get managed -A\n", kubectl, kubeconfig)
+		fmt.Fprintf(p.out, "  AWS       is played, CloudTrail too: nothing here leaves this machine\n")
 	}
 	fmt.Fprintf(p.out, "  logs      %s\n\nCtrl-C ends it and removes all of it.\n", p.dir)
 }

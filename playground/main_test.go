@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,6 +23,7 @@ import (
 func TestRun(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
+	t.Setenv("AWS_PROFILE", "that-of-whoever-runs-this") // which the exporter must not see: there is none of this name
 	// Somebody else has the port it would like.
 	l, err := net.Listen("tcp", process.Loopback(0))
 	if err != nil {
@@ -40,15 +43,19 @@ func TestRun(t *testing.T) {
 	deadline := time.After(5 * time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for !strings.Contains(out.String(), "failing, by what the error says") {
-		select {
-		case err := <-ended:
-			t.Fatalf("it ended by itself: %v\n%s", err, out)
-		case <-deadline:
-			t.Fatalf("it shows no table:\n%s", out)
-		case <-tick.C:
+	await := func(what string, there func() bool) {
+		t.Helper()
+		for !there() {
+			select {
+			case err := <-ended:
+				t.Fatalf("it ended by itself: %v\n%s", err, out)
+			case <-deadline:
+				t.Fatalf("%s is missing:\n%s", what, out)
+			case <-tick.C:
+			}
 		}
 	}
+	await("the table", func() bool { return strings.Contains(out.String(), "failing, by what the error says") })
 	url := regexp.MustCompile(`http://(\S+)/metrics`).FindStringSubmatch(out.String())
 	if url == nil {
 		t.Fatalf("it does not say where the metrics are:\n%s", out)
@@ -56,6 +63,16 @@ func TestRun(t *testing.T) {
 	if url[1] == l.Addr().String() {
 		t.Errorf("it serves at %s, which is taken", url[1])
 	}
+	read := regexp.MustCompile(`(?m)^crossplane_exporter_trail_up\{.*cloud_region="eu-central-1".*\} 1$`)
+	await("what is read of CloudTrail", func() bool {
+		resp, err := http.Get(url[0])
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		return read.Match(text)
+	})
 
 	interrupt()
 	select {
@@ -116,16 +133,34 @@ platform_resources_failing{category="managed",group="a.example.org",kind="A",err
 platform_resources_failing{category="managed",group="b.example.org",kind="B",error_class="denied"} 1
 # TYPE platform_drift_corrections_total counter
 platform_drift_corrections_total{category="managed",group="a.example.org",kind="A"} 7
+# TYPE platform_cloud_out_of_band_changes_total counter
+platform_cloud_out_of_band_changes_total{api_operation="ModifyA",principal_class="console",category="managed",group="a.example.org",kind="A"} 2
+platform_cloud_out_of_band_changes_total{api_operation="CreateTags",principal_class="console",category="managed",group="a.example.org",kind="A"} 1
+platform_cloud_out_of_band_changes_total{api_operation="ModifyA",principal_class="sso",category="managed",group="a.example.org",kind="A"} 0
+platform_cloud_out_of_band_changes_total{api_operation="ModifyB",principal_class="role",category="managed",group="b.example.org",kind="B"} 1
+# TYPE platform_cloud_revert_seconds histogram
+platform_cloud_revert_seconds_bucket{category="managed",group="a.example.org",kind="A",principal_class="console",le="+Inf"} 2
+platform_cloud_revert_seconds_sum{category="managed",group="a.example.org",kind="A",principal_class="console"} 90
+platform_cloud_revert_seconds_count{category="managed",group="a.example.org",kind="A",principal_class="console"} 2
+# TYPE platform_cloud_api_throttled_total counter
+platform_cloud_api_throttled_total{api_operation="DescribeAs",principal_class="crossplane"} 3
+platform_cloud_api_throttled_total{api_operation="DescribeAs",principal_class="batch"} 9
+platform_cloud_api_throttled_total{api_operation="DescribeBs",principal_class="crossplane"} 1
 # TYPE up gauge
 up 1
 `
-	const want = `What the exporter sees at 12:00:00, in 10 series:
+	const want = `What the exporter sees at 12:00:00, in 18 series:
 
            kinds  objects  not ready  not synced  paused  deleting  create incomplete  drift put back
   managed      2        4          1           1       0         0                  0               7
   package      1        2          0           0       0         0                  0               0
 
 failing, by what the error says: denied 1, throttled 2
+calls that the cloud throttled, by who made them: batch 9, crossplane 4
+
+     changed from outside by  times  put back  after, on average
+  A                  console      3         2                45s
+  B                     role      1         0                  -
 `
 	s, err := read(served)
 	if err != nil {

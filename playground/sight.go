@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,19 @@ import (
 type sight struct {
 	categories map[string]*counts
 	failing    map[string]float64 // by class of error
+	outside    map[outsider]*intrusions
+	throttled  map[string]float64 // calls to the cloud, by class of who made them
 	series     int
+}
+
+// An outsider is someone who changes resources of a kind past their provider.
+type outsider struct{ kind, class string }
+
+// intrusions are the changes that an outsider made.
+type intrusions struct {
+	changes     float64
+	putBack     uint64
+	putBackTook float64 // seconds, of all together
 }
 
 // counts are the objects of a category.
@@ -35,7 +48,9 @@ func read(text string) (*sight, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what the exporter serves is not in the text format: %w", err)
 	}
-	s := &sight{categories: make(map[string]*counts), failing: make(map[string]float64)}
+	s := &sight{
+		categories: make(map[string]*counts), failing: make(map[string]float64), outside: make(map[outsider]*intrusions), throttled: make(map[string]float64),
+	}
 	for _, f := range families {
 		s.series += len(f.GetMetric())
 		for _, m := range f.GetMetric() {
@@ -51,6 +66,16 @@ func (s *sight) add(family string, m *dto.Metric) {
 		label[l.GetName()] = l.GetValue()
 	}
 	category, value := label["category"], cmp.Or(m.GetGauge().GetValue(), m.GetCounter().GetValue())
+	switch by := (outsider{label["kind"], label["principal_class"]}); {
+	case family == "platform_cloud_api_throttled_total":
+		s.throttled[by.class] += value
+	case family == "platform_cloud_out_of_band_changes_total" && value > 0:
+		s.by(by).changes += value
+	case family == "platform_cloud_revert_seconds" && m.GetHistogram().GetSampleCount() > 0:
+		i := s.by(by)
+		i.putBack += m.GetHistogram().GetSampleCount()
+		i.putBackTook += m.GetHistogram().GetSampleSum()
+	}
 	if category == "" || value == 0 {
 		return
 	}
@@ -84,6 +109,14 @@ func (s *sight) add(family string, m *dto.Metric) {
 	}
 }
 
+// by is what an outsider did.
+func (s *sight) by(o outsider) *intrusions {
+	if s.outside[o] == nil {
+		s.outside[o] = &intrusions{}
+	}
+	return s.outside[o]
+}
+
 // table is the sight for people.
 func (s *sight) table(now time.Time) string {
 	var b strings.Builder
@@ -95,27 +128,54 @@ func (s *sight) table(now time.Time) string {
 		fmt.Fprintf(w, "%s\t%d\t%v\t%v\t%v\t%v\t%v\t%v\t%v\t\n", name, len(c.kinds), c.objects, c.notReady, c.notSynced, c.paused, c.deleting, c.createIncomplete, c.drifts)
 	}
 	_ = w.Flush()
-	if len(s.failing) > 0 {
-		b.WriteString("\nfailing, by what the error says: ")
-		for i, class := range sorted(s.failing) {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			fmt.Fprintf(&b, "%s %v", class, s.failing[class])
-		}
+	if len(s.failing)+len(s.throttled) > 0 {
 		b.WriteString("\n")
 	}
+	list(&b, "failing, by what the error says", s.failing)
+	list(&b, "calls that the cloud throttled, by who made them", s.throttled)
+	s.tableOutside(&b)
 	return b.String()
 }
 
-func sorted[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// list writes a line of numbers, if there are any.
+func list(b *strings.Builder, what string, numbers map[string]float64) {
+	for i, name := range sorted(numbers) {
+		separator := ", "
+		if i == 0 {
+			separator = what + ": "
+		}
+		fmt.Fprintf(b, "%s%s %v", separator, name, numbers[name])
 	}
-	slices.Sort(keys)
-	return keys
+	if len(numbers) > 0 {
+		b.WriteString("\n")
+	}
 }
+
+// maxOutsiders is how many the table has: what is more needs a screen of its own.
+const maxOutsiders = 10
+
+// tableOutside says who changed things from outside, those who did most first, and how long that stood.
+func (s *sight) tableOutside(b *strings.Builder) {
+	if len(s.outside) == 0 {
+		return
+	}
+	all := slices.SortedFunc(maps.Keys(s.outside), func(x, y outsider) int {
+		return cmp.Or(cmp.Compare(s.outside[y].changes, s.outside[x].changes), cmp.Compare(x.kind, y.kind), cmp.Compare(x.class, y.class))
+	})
+	b.WriteString("\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tchanged from outside by\ttimes\tput back\tafter, on average\t")
+	for _, o := range all[:min(len(all), maxOutsiders)] {
+		i, after := s.outside[o], "-"
+		if i.putBack > 0 {
+			after = time.Duration(i.putBackTook / float64(i.putBack) * float64(time.Second)).Round(time.Second).String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%v\t%d\t%s\t\n", o.kind, o.class, i.changes, i.putBack, after)
+	}
+	_ = w.Flush()
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // A screen shows a table that changes: on a terminal always in the same place; elsewhere (a log) at first, when things have had time
 // to settle, and every few minutes.

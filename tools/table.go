@@ -27,8 +27,8 @@ const (
 	// stripped leaves out symbols and debug information: a third of the size and of the time to link.
 	stripped = "-s -w"
 
-	// kubernetes makes kube-apiserver and kubectl say which version they are, as Kubernetes' own build does. What the
-	// API server takes for its version decides on defaults of feature gates.
+	// kubernetes makes its programs say which version they are, as Kubernetes' own build does. What they take for their
+	// version decides on defaults of feature gates.
 	kubernetes = stripped +
 		" -X k8s.io/component-base/version.gitVersion=v1.35.0" +
 		" -X k8s.io/component-base/version.gitMajor=1" +
@@ -38,6 +38,14 @@ const (
 
 	// crossplane makes Crossplane say which version it is: packages can ask for one.
 	crossplane = stripped + " -X github.com/crossplane/crossplane/v2/internal/version.version=v2.2.0"
+
+	// helm has helm know which version it is, and take a cluster that it is not asked about for one of Kubernetes 1.35.
+	helm = stripped +
+		" -X helm.sh/helm/v3/internal/version.version=v3.22.0" +
+		" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1" +
+		" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35" +
+		" -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1" +
+		" -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=35"
 
 	// fewDiscoveries leaves out the clouds that Prometheus can find targets in: a third of its packages.
 	fewDiscoveries = "remove_all_sd,enable_kubernetes_sd,enable_dns_sd"
@@ -95,6 +103,11 @@ var tools = []tool{
 		pinned: "kubernetes", ldflags: kubernetes, first: "3 minutes",
 	},
 	{
+		name:   "kube-controller-manager",
+		module: "k8s.io/kubernetes", version: "v1.35.0", pkg: "k8s.io/kubernetes/cmd/kube-controller-manager",
+		pinned: "kubernetes", ldflags: kubernetes, first: "2 minutes",
+	},
+	{
 		name:   "kubectl",
 		module: "k8s.io/kubernetes", version: "v1.35.0", pkg: "k8s.io/kubernetes/cmd/kubectl",
 		pinned: "kubernetes", ldflags: kubernetes, first: "1 minute",
@@ -127,9 +140,39 @@ var tools = []tool{
 		pinned: "prometheus", ldflags: stripped, tags: fewDiscoveries, first: "1 minute",
 	},
 	{
+		name:   "alertmanager",
+		module: "github.com/prometheus/alertmanager", version: "v0.28.1", pkg: "github.com/prometheus/alertmanager/cmd/alertmanager",
+		pinned: "alertmanager", ldflags: stripped, first: "1 minute",
+	},
+	{
+		name:   "amtool",
+		module: "github.com/prometheus/alertmanager", version: "v0.28.1", pkg: "github.com/prometheus/alertmanager/cmd/amtool",
+		pinned: "alertmanager", ldflags: stripped, first: "30 seconds",
+	},
+	{
 		name:   "kube-state-metrics",
 		module: "k8s.io/kube-state-metrics/v2", version: "v2.18.0", pkg: "k8s.io/kube-state-metrics/v2",
 		pinned: "kube-state-metrics", ldflags: stripped, first: "2 minutes",
+	},
+	{
+		name:   "helm",
+		module: "helm.sh/helm/v3", version: "v3.22.0", pkg: "helm.sh/helm/v3/cmd/helm",
+		pinned: "helm", ldflags: helm, first: "2 minutes",
+	},
+	{
+		name:   "kustomize",
+		module: "sigs.k8s.io/kustomize/kustomize/v5", version: "v5.8.1", pkg: "sigs.k8s.io/kustomize/kustomize/v5",
+		pinned: "kustomize", ldflags: stripped, first: "30 seconds",
+	},
+	{
+		name:   "kubeconform",
+		module: "github.com/yannh/kubeconform", version: "v0.8.0", pkg: "github.com/yannh/kubeconform/cmd/kubeconform",
+		pinned: "kubeconform", ldflags: stripped, first: "20 seconds",
+	},
+	{
+		name:   "kube-score",
+		module: "github.com/zegl/kube-score", version: "v1.20.0", pkg: "github.com/zegl/kube-score/cmd/kube-score",
+		pinned: "kube-score", ldflags: stripped, first: "1 minute",
 	},
 	{
 		name:   "golangci-lint",

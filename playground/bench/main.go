@@ -184,7 +184,7 @@ func (b *bench) list(ctx context.Context, cfg *rest.Config) (time.Duration, erro
 // exporter measures the exporter.
 func (b *bench) exporter(ctx context.Context, path, kubeconfig, detail string) (*result, error) {
 	return b.measure(ctx, path, "/metrics", func(port int) []string {
-		return []string{"serve", "--kubeconfig=" + kubeconfig, "--web.listen-address=127.0.0.1:" + strconv.Itoa(port), "--detail=" + detail, "--checkpoint=none"}
+		return []string{"serve", "--kubeconfig=" + kubeconfig, "--web.listen-address=127.0.0.1:" + strconv.Itoa(port), "--detail=" + detail, "--checkpoint=none", "--cloudtrail.source=none"}
 	}, func(ctx context.Context, address string) (bool, error) {
 		_, err := fetch(ctx, http.DefaultClient, address+"/-/ready", "")
 		return err == nil, nil

@@ -398,7 +398,7 @@ func (w *world) startExporter(t *testing.T) {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		w.url = "http://" + address
 		p, err := process.Start(process.Config{Path: w.program, Log: log, Args: []string{
-			"serve", "--kubeconfig=" + kubeconfig, "--web.listen-address=" + address, "--detail=all", "--log.level=debug", "--checkpoint=file:" + w.checkpoint,
+			"serve", "--kubeconfig=" + kubeconfig, "--web.listen-address=" + address, "--detail=all", "--log.level=debug", "--checkpoint=file:" + w.checkpoint, "--cloudtrail.source=none",
 		}})
 		if err != nil {
 			return nil, err

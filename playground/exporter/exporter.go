@@ -36,6 +36,8 @@ type Config struct {
 	Port int
 	// Args are further flags.
 	Args []string
+	// Env is added to this process's own environment.
+	Env []string
 }
 
 // An Exporter is a running exporter.
@@ -66,6 +68,7 @@ func start(ctx context.Context, cfg Config, port int) (*Exporter, error) {
 			"--web.listen-address", address,
 			"--checkpoint", "file:" + filepath.Join(cfg.Dir, "checkpoint"),
 		}, cfg.Args...),
+		Env: cfg.Env,
 		Log: filepath.Join(cfg.Dir, "crossplane-exporter.log"),
 	})
 	if err != nil {

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -73,6 +75,8 @@ func (s *Scenario) start(ctx context.Context) error {
 		s.apply("objects/nop.yaml"),
 		s.apply("objects/aws.yaml"),
 		s.runPackages,
+		s.apply("objects/fork.yaml"),
+		s.runFork,
 		s.apply("objects/composites.yaml"),
 		s.apply("objects/operations.yaml"),
 		s.apply("objects/gitops.yaml"),
@@ -104,7 +108,7 @@ func (s *Scenario) installDefinitions(ctx context.Context) error {
 		files                []string
 	}{
 		{"github.com/upbound/provider-aws", "v1.0.0", "package/crds", []string{
-			"ec2.aws.upbound.io_vpcs.yaml", "ec2.aws.upbound.io_subnets.yaml", "ec2.aws.upbound.io_securitygroups.yaml",
+			"aws.upbound.io_providerconfigs.yaml", "ec2.aws.upbound.io_vpcs.yaml", "ec2.aws.upbound.io_subnets.yaml", "ec2.aws.upbound.io_securitygroups.yaml",
 			"iam.aws.upbound.io_roles.yaml", "rds.aws.upbound.io_instances.yaml", "route53.aws.upbound.io_records.yaml",
 			"s3.aws.upbound.io_buckets.yaml",
 		}},
@@ -186,10 +190,35 @@ func (s *Scenario) runPackages(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.crossplane.Runs(ctx, "Provider", "provider-nop-fork", "provider package deployment is unavailable: Deployment does not have minimum availability."); err != nil {
+	if err := s.crossplane.Runs(ctx, "Function", "function-templates", ""); err != nil {
 		return err
 	}
-	return s.crossplane.Runs(ctx, "Function", "function-templates", "")
+	return s.healthy(ctx, provider.Nop) // the fork wants the same kinds, and must come too late
+}
+
+func (s *Scenario) runFork(ctx context.Context) error {
+	return s.crossplane.Runs(ctx, "Provider", "provider-nop-fork", "provider package deployment is unavailable: Deployment does not have minimum availability.")
+}
+
+// healthy waits until a provider's package is.
+func (s *Scenario) healthy(ctx context.Context, name string) error {
+	const patience, pause = time.Minute, 200 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	providers := s.dynamic.Resource(schema.GroupVersionResource{Group: "pkg.crossplane.io", Version: "v1", Resource: "providers"})
+	for {
+		o, err := providers.Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			if c, ok := apply.Condition(o, "Healthy"); ok && c["status"] == "True" {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("package %s is not healthy: %w", name, errors.Join(ctx.Err(), err))
+		case <-time.After(pause):
+		}
+	}
 }
 
 // delete deletes what is to be deleted. Finalizers keep it.

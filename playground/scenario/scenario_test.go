@@ -2,20 +2,29 @@ package scenario_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"crossplane-exporter/internal/cloud/aws/awstest"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
 
 	"crossplane-exporter/playground/apply"
+	"crossplane-exporter/playground/aws"
+	"crossplane-exporter/playground/controlplane"
 	"crossplane-exporter/playground/controlplane/controlplanetest"
+	"crossplane-exporter/playground/exporter"
+	"crossplane-exporter/playground/programs"
 	"crossplane-exporter/playground/scenario"
 )
 
@@ -116,6 +125,158 @@ func TestScenario(t *testing.T) {
 		}
 		eventually(t, func(ctx context.Context) error { return corrected(ctx, client, "two-masters", 2) })
 	})
+
+	t.Run("AWS", func(t *testing.T) { changesInAWS(t, plane) })
+}
+
+// changesInAWS has the exporter read CloudTrail, which at first it may not.
+func changesInAWS(t *testing.T, plane *controlplane.ControlPlane) {
+	t.Setenv("AWS_PROFILE", "that-of-whoever-runs-this") // which the exporter must not see
+	account, err := aws.Start(t.Context(), aws.Config{
+		REST: plane.RESTConfig(), Log: slog.New(slog.DiscardHandler), Every: 100 * time.Millisecond, Poll: 150 * time.Millisecond,
+	})
+	check(t, err)
+	t.Cleanup(func() { check(t, account.Stop()) })
+	account.Refuse(&awstest.Fault{
+		Status: 400, Code: "AccessDeniedException",
+		Message: "User: arn:aws:sts::111122223333:assumed-role/monitoring/1 is not authorized to perform: cloudtrail:LookupEvents because no identity-based policy allows the cloudtrail:LookupEvents action",
+	})
+
+	program, err := programs.BuildExporter(t.Context())
+	check(t, err)
+	e, err := exporter.Start(t.Context(), exporter.Config{
+		Path: program, Kubeconfig: plane.Kubeconfig(), Dir: t.TempDir(), Args: append(account.Args(), "--detail=all"), Env: account.Env(),
+	})
+	check(t, err)
+	t.Cleanup(func() { check(t, e.Stop()) })
+	check(t, e.Ready(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	var changes sync.WaitGroup
+	changes.Go(func() { account.Run(ctx) })
+	t.Cleanup(func() { cancel(); changes.Wait() })
+
+	// What the cloud shows of itself, and what the exporter is to make of it: who changed what, and whom that is.
+	changed := []struct{ kind, name, class string }{
+		{"Subnet", "public-a", "console"},
+		{"VPC", "network-2", "crossplane_role_other_agent"},
+		{"Role", "app", "sso"},
+		{"Bucket", "assets-1", "role"},
+	}
+	regions := []string{"eu-central-1", "eu-west-1", "us-east-1"}
+	positive := func(n float64) bool { return n > 0 }
+	is := func(want float64) func(float64) bool { return func(n float64) bool { return n == want } }
+
+	says := []saying{
+		{"resources are seen all the same", "crossplane_exporter_collector_up", []string{`collector="resources"`}, is(1)},
+		{"the trail is not", "crossplane_exporter_collector_up", []string{`collector="cloudtrail"`}, is(0)},
+		{"and nobody counts what cannot be read", "platform_cloud_api_calls_total", nil, is(0)},
+	}
+	for _, region := range regions {
+		says = append(says,
+			saying{"each region says so", "crossplane_exporter_trail_up", []string{`cloud_region="` + region + `"`}, is(0)},
+			saying{"each region says so", "platform_cloud_trail_coverage", []string{`cloud_region="` + region + `"`, `coverage="none"`}, is(1)},
+		)
+	}
+	for _, c := range changed {
+		says = append(says, saying{"Kubernetes tells of drift", "platform_resource_drift_corrections_total", []string{`name="` + c.name + `"`}, positive})
+	}
+	await(t, e, says)
+
+	account.Refuse(nil)
+	says = []saying{
+		{"the trail can be read again", "crossplane_exporter_collector_up", []string{`collector="cloudtrail"`}, is(1)},
+		{"the provider is throttled", "platform_cloud_api_throttled_total", []string{`principal_class="crossplane"`, `api_operation="DescribeSubnets"`, `error_code="RequestLimitExceeded"`}, positive},
+		{"so is the one who eats the quota", "platform_cloud_api_throttled_total", []string{`principal_class="batch"`}, positive},
+		{"the provider is refused", "platform_cloud_api_calls_total", []string{`principal_class="crossplane"`, `outcome="denied"`}, positive},
+		{"AWS does things by itself", "platform_cloud_api_calls_total", []string{`principal_class="service_linked"`}, positive},
+		{"somebody uses the provider's role", "platform_cloud_provider_role_misuse_total", []string{`principal_class="crossplane_role_other_agent"`, `api_operation="ModifyVpcAttribute"`}, positive},
+	}
+	for _, region := range regions {
+		says = append(says, saying{"each region is read", "crossplane_exporter_trail_up", []string{`cloud_region="` + region + `"`}, is(1)})
+	}
+	for _, c := range changed {
+		by := `principal_class="` + c.class + `"`
+		says = append(says,
+			saying{"who changed it", "platform_resource_out_of_band_changes_total", []string{`name="` + c.name + `"`, by}, positive},
+			saying{"how long it took to put it back", "platform_cloud_revert_seconds_count", []string{`kind="` + c.kind + `"`, by}, positive},
+		)
+	}
+	text := await(t, e, says)
+	for _, c := range changed {
+		all := sum(text, "platform_resource_out_of_band_changes_total", `name="`+c.name+`"`)
+		known := sum(text, "platform_resource_out_of_band_changes_total", `name="`+c.name+`"`, `principal_class="`+c.class+`"`)
+		if all != known {
+			t.Errorf("%s was changed by class %s alone: got %v changes, %v of them by it", c.name, c.class, all, known)
+		}
+	}
+
+	log, err := os.ReadFile(e.Log())
+	check(t, err)
+	for _, region := range regions {
+		var lines []string
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, "cannot read audit trail") && strings.Contains(line, "lookup/self/"+region) {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != 1 || !strings.Contains(lines[0], "allow cloudtrail:LookupEvents") {
+			t.Errorf("the log says once which permission is missing in %s: got %q", region, lines)
+		}
+	}
+}
+
+// A saying is what the exporter says in the end.
+type saying struct {
+	reason string
+	family string
+	labels []string // of all that are added up
+	want   func(float64) bool
+}
+
+// await waits until the exporter says all of it, and returns the metrics in which it does.
+func await(t *testing.T, e *exporter.Exporter, says []saying) (text string) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) (err error) {
+		if text, err = e.Metrics(ctx); err != nil {
+			return err
+		}
+		var missing []error
+		for _, s := range says {
+			if n := sum(text, s.family, s.labels...); !s.want(n) {
+				missing = append(missing, fmt.Errorf("%s: got %s%v %v", s.reason, s.family, s.labels, n))
+			}
+		}
+		return errors.Join(missing...)
+	})
+	return text
+}
+
+// sum adds up the samples of a family that have those labels.
+func sum(text, family string, labels ...string) (total float64) {
+lines:
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, family+"{") {
+			continue
+		}
+		for _, l := range labels {
+			if !strings.Contains(line, l) {
+				continue lines
+			}
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+		if err != nil {
+			return math.NaN()
+		}
+		total += n
+	}
+	return total
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w want) get(ctx context.Context, a *apply.Applier) (*unstructured.Unstructured, error) {

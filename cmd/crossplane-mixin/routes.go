@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"crossplane-exporter/internal/routing"
+)
+
+type routesCmd struct {
+	settingsFlags
+
+	ConfigFile string            `name:"config.file" required:"" placeholder:"FILE" help:"Alertmanager's configuration."`
+	Team       []string          `placeholder:"NAME" help:"A team that resources are of. Can be repeated."`
+	Label      map[string]string `placeholder:"NAME=VALUE" help:"A label that all alerts have, such as Prometheus' external labels. Can be repeated."`
+}
+
+// Run prints where each alert goes. It fails if one goes nowhere.
+func (c *routesCmd) Run(k *kong.Context) error {
+	cfg, err := routing.Load(c.ConfigFile)
+	if err != nil {
+		return err
+	}
+	m, err := c.mixin()
+	if err != nil {
+		return err
+	}
+	alerts, err := m.Alerts()
+	if err != nil {
+		return err
+	}
+	loki, err := m.Loki()
+	if err != nil {
+		return err
+	}
+	rows := cfg.Report(routing.Alerts(alerts, loki), c.Team, c.Label)
+	if err := routing.WriteText(k.Stdout, rows); err != nil {
+		return err
+	}
+	var lost []string
+	for _, r := range rows {
+		if r.Lost {
+			lost = append(lost, r.String())
+		}
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%s: nobody is told of %s: route it to a receiver that has integrations", c.ConfigFile, strings.Join(lost, ", "))
+	}
+	return nil
+}
