@@ -68,6 +68,19 @@ var driftFamilies = []expo.Family[resource]{
 			}
 		},
 	},
+	{
+		Name: "platform_resource_last_foreign_write_timestamp_seconds", Type: expo.Gauge,
+		Help:   "When such a field manager last wrote to the spec.",
+		Labels: []string{"manager"},
+		Say: func(l *expo.Lines, r *resource) {
+			if r.drift == nil {
+				return
+			}
+			for _, w := range r.drift.foreign {
+				l.Sample(float64(w.last), w.label)
+			}
+		},
+	},
 }
 
 // fieldFamily names the fields of those. It is said with Config.DriftFields only, because it is as many as people's fields.

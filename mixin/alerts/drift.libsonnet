@@ -52,16 +52,17 @@ function(config)
       + '. Likely: someone changes them by hand, and needs another spec.',
       link,
     ),
+    // By its time, because a counter that begins at its first write has no increase.
     a.alert(
       'CrossplaneSpecChangedOutsideGitOps',
-      count(['manager', 'team'], 'sum by (%s, manager) (increase(%s[%s])) > 0' % [
+      count(['manager', 'team'], 'max by (%s, manager) (%s) > time() - %d' % [
         q.identity,
-        q.exporter('platform_resource_foreign_writes_total'),
-        settings.CrossplaneSpecChangedOutsideGitOps.window,
+        q.exporter('platform_resource_last_foreign_write_timestamp_seconds'),
+        q.seconds(settings.CrossplaneSpecChangedOutsideGitOps.window),
       ]),
       'Specs were changed past GitOps.',
       'Specs of {{ $value }} resources' + a.ofTeam + ' were written by {{ $labels.manager }} within %s, among them ' % settings.CrossplaneSpecChangedOutsideGitOps.window
-      + a.names(a.queryOfTeam('increase(%%s[%s]) > 0' % settings.CrossplaneSpecChangedOutsideGitOps.window, 'platform_resource_foreign_writes_total', ['manager']))
+      + a.names(a.queryOfTeam('(time() - %%s) < %d' % q.seconds(settings.CrossplaneSpecChangedOutsideGitOps.window), 'platform_resource_last_foreign_write_timestamp_seconds', ['manager']))
       + '. Likely by hand: Git does not have it, and the next apply takes it away.',
       a.link('drift', ['team']),
     ),
