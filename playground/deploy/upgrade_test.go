@@ -1,0 +1,523 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"crossplane-exporter/playground/deploy/manifests"
+	"crossplane-exporter/playground/deploy/node"
+	"crossplane-exporter/playground/programs"
+)
+
+// buckets is how many objects there are for the exporter to see.
+const buckets = 20
+
+// A release is one of the chart, in a namespace that is called like it, with what it takes to change it.
+type release struct {
+	name, namespace string
+	node            *node.Node
+	bin             string
+	script, chart   string
+}
+
+// TestUpgrade installs the exporter with deploy/upgrade.sh, and upgrades it to versions that are good, broken and half broken, on
+// Kubernetes' own controllers. While it does, there must always be an exporter that is ready and says what there is to say.
+func TestUpgrade(t *testing.T) {
+	r := newRelease(t, "upgrade", images(t, "v1", "v2"))
+	visible(t, r.namespace)
+
+	out := r.upgrade(t, 0, nil, "--set", "image.tag=v1")
+	r.serves(t, "v1")
+	if !strings.Contains(out, "now, revision 1: ") {
+		t.Errorf("it does not say what the new version sees:\n%s", out)
+	}
+	if again := r.upgrade(t, 0, nil, "--set", "image.tag=v1"); !strings.Contains(again, "before, revision 1: ") {
+		t.Errorf("run again, it does not say what there was before:\n%s", again)
+	}
+	noted, all := r.noted(t), r.objects(t)
+	if all < buckets {
+		t.Fatalf("of %d buckets it sees %d", buckets, all)
+	}
+
+	steps := []struct {
+		name, reason string
+		flags        []string
+		env          []string
+		status       int
+		says         string // in what the script prints
+		version      string // that serves afterwards
+		less         bool   // before or afterwards, buckets are left out on purpose
+	}{
+		{
+			name: "Good", reason: "A version that sees what the old one saw replaces it.",
+			flags: []string{"--set", "image.tag=v2"}, says: "now, revision ", version: "v2",
+		},
+		{
+			name: "NoImage", reason: "A version that cannot be pulled never takes the place of the one that serves.",
+			flags: []string{"--set", "image.tag=v3"}, env: []string{"TIMEOUT=4s"}, status: 1, says: "ErrImagePull: no image crossplane-exporter:v3", version: "v2",
+		},
+		{
+			name: "Crash", reason: "Nor does one that does not start, and its log says why.",
+			flags: []string{"--set", "image.tag=v1,extraArgs={--no-such-flag}"}, env: []string{"TIMEOUT=4s"}, status: 1, says: "unknown flag --no-such-flag", version: "v2",
+		},
+		{
+			name: "SeesFewerKinds", reason: "One that is ready but leaves kinds out is half broken.",
+			flags: []string{"--set", "image.tag=v1,exporter.exclude={s3.aws.upbound.io/*}"}, env: []string{"SETTLE=1"}, status: 1, says: "the new version sees less: ", version: "v2",
+		},
+		{
+			name: "MayReadLess", reason: "So is one whose rights were taken away, and the kinds are named.",
+			flags: []string{"--set", "image.tag=v1,rbac.aggregate=false"}, env: []string{"SETTLE=1"}, status: 1, says: "not readable: s3.aws.upbound.io/Bucket: forbidden", version: "v2",
+		},
+		{
+			name: "MeantToSeeLess", reason: "Who leaves kinds out on purpose can say so.",
+			flags: []string{"--set", "image.tag=v1,exporter.exclude={s3.aws.upbound.io/*}"}, env: []string{"EXPECT_LESS=yes"}, says: "now, ", version: "v1", less: true,
+		},
+		{
+			name: "BackToAll", reason: "And put them in again.",
+			flags: []string{"--set", "image.tag=v2"}, says: fmt.Sprintf("%d objects", all), version: "v2", less: true,
+		},
+	}
+	for _, step := range steps {
+		if !t.Run(step.name, func(t *testing.T) {
+			least := all
+			if step.less {
+				least -= buckets
+			}
+			stop := r.uninterrupted(t, least)
+			out := r.upgrade(t, step.status, step.env, step.flags...)
+			stop()
+			if !strings.Contains(out, step.says) {
+				t.Errorf("%s\nIt does not say %q:\n%s", step.reason, step.says, out)
+			}
+			r.serves(t, step.version)
+		}) {
+			break
+		}
+	}
+
+	t.Run("Interrupted", func(t *testing.T) {
+		stop := r.uninterrupted(t, all)
+		r.interrupt(t, "--set", "image.tag=v3")
+		out := r.upgrade(t, 0, nil, "--set", "image.tag=v1")
+		stop()
+		if !strings.Contains(out, "an earlier change was not finished: back to revision ") {
+			t.Errorf("it does not say what it found:\n%s", out)
+		}
+		r.serves(t, "v1")
+	})
+	t.Run("Checkpoint", func(t *testing.T) {
+		if now := r.noted(t); now < noted {
+			t.Errorf("what was noted before the upgrades is gone: %d bytes, then %d", noted, now)
+		}
+	})
+	t.Run("Test", func(t *testing.T) {
+		if out, err := r.helm(t.Context(), "test", r.name, "--logs", "--timeout", "30s"); err != nil || !strings.Contains(out, "objects") {
+			t.Errorf("helm test: %v\n%s", err, out)
+		}
+		_, err := r.helm(t.Context(), "upgrade", r.name, r.chart, "--set", "image.tag=v1,rbac.aggregate=false", "--wait", "--timeout", "1m")
+		check(t, err)
+		if out, err := r.helm(t.Context(), "test", r.name, "--logs", "--timeout", "30s"); err == nil || !strings.Contains(out, "buckets.s3.aws.upbound.io") {
+			t.Errorf("helm test, without the right to read buckets: %v\n%s", err, out)
+		}
+	})
+}
+
+// TestFirstInstall leaves nothing where the first version does not work.
+func TestFirstInstall(t *testing.T) {
+	r := newRelease(t, "first", nil)
+	out := r.upgrade(t, 1, []string{"TIMEOUT=3s"})
+	if !strings.Contains(out, "nothing was installed before, and nothing is now") {
+		t.Errorf("it does not say what it left:\n%s", out)
+	}
+	deployments, err := client.AppsV1().Deployments(r.namespace).List(t.Context(), metav1.ListOptions{})
+	check(t, err)
+	if len(deployments.Items) > 0 {
+		t.Errorf("%d deployments are left", len(deployments.Items))
+	}
+	if out, err := r.helm(t.Context(), "list", "--all", "--short"); err != nil || out != "" {
+		t.Errorf("releases are left: %v %s", err, out)
+	}
+}
+
+// TestStack installs the chart with the values for kube-prometheus-stack, TLS and basic auth. The exporter serves nobody without a
+// password, and the script knows how to ask. Helm keeps the release in a Secret, which takes 1 MiB.
+func TestStack(t *testing.T) {
+	crds, err := manifests.Definitions(t.Context())
+	check(t, err)
+	for _, crd := range crds {
+		check(t, applier.Apply(t.Context(), crd))
+	}
+	r := newRelease(t, "stack", images(t, "0.1.0"))
+	visible(t, r.namespace)
+	certificate := make(map[string][]byte)
+	for _, file := range []string{"tls.crt", "tls.key", "ca.crt"} {
+		certificate[file], err = os.ReadFile(filepath.Join(plane.CertificateDir(), file))
+		check(t, err)
+	}
+	for name, data := range map[string]map[string][]byte{
+		"tls": certificate,
+		"web": {
+			"username": []byte("prometheus"), "password": []byte("playground"),
+			"web-config.yml": []byte("tls_server_config:\n  cert_file: ../tls/tls.crt\n  key_file: ../tls/tls.key\nbasic_auth_users:\n  prometheus: " + playground + "\n"),
+		},
+	} {
+		_, err := client.CoreV1().Secrets(r.namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: data}, metav1.CreateOptions{})
+		check(t, err)
+	}
+	values, err := manifests.Dir("kube-prometheus-stack", "crossplane-exporter.yaml")
+	check(t, err)
+	flags := []string{"--values", values, "--set", "web.tls.secretName=tls,web.basicAuth.secretName=web,minReadySeconds=1"}
+	r.upgrade(t, 0, []string{"SCHEME=https", "CURL_FLAGS=--user prometheus:playground"}, flags...)
+
+	pods, err := r.ready(t.Context())
+	if err != nil || len(pods) != 1 {
+		t.Fatalf("%d pods are ready (%v)", len(pods), err)
+	}
+	address, err := r.node.Address(r.namespace, pods[0])
+	check(t, err)
+	for _, url := range []string{"http://" + address, "https://" + address} {
+		if text, err := get(t.Context(), url+"/metrics"); err == nil {
+			t.Errorf("%s serves who has no password:\n%.200s", url, text)
+		}
+	}
+	out := r.upgrade(t, 1, []string{"SCHEME=https", "CURL_FLAGS=--user prometheus:wrong", "SETTLE=0"}, flags...)
+	if !strings.Contains(out, "401") {
+		t.Errorf("with a wrong password, it does not say so:\n%s", out)
+	}
+
+	secrets, err := client.CoreV1().Secrets(r.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
+	check(t, err)
+	for _, s := range secrets.Items {
+		if n := base64.StdEncoding.EncodedLen(len(s.Data["release"])); n > 1<<20/2 {
+			t.Errorf("%s has %d bytes: there will be no room for the release", s.Name, n)
+		}
+	}
+	if len(secrets.Items) == 0 {
+		t.Error("no Secret of a release was found")
+	}
+}
+
+// TestShards installs the examples of an exporter that is shared out: each kind that one exporter would watch is watched by one of them.
+func TestShards(t *testing.T) {
+	installKinds(t)
+	image := images(t, "0.1.0")
+	values, err := manifests.Values()
+	check(t, err)
+	watched := make(map[string]int)
+	for _, name := range []string{"default", "shards", "shards-volume"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelease(t, "share-"+name, image)
+			out := r.upgrade(t, 0, nil, append(values[name], "--set", "rbac.groups={aws.upbound.io,aws.m.upbound.io,s3.aws.upbound.io,platform.example.org}")...)
+			pods, err := r.ready(t.Context())
+			check(t, err)
+			for _, pod := range pods {
+				text, err := r.metrics(t.Context(), pod)
+				check(t, err)
+				kinds := 0
+				_, rest, _ := strings.Cut(text, "\ncrossplane_exporter_kinds_watched ")
+				if _, err := fmt.Sscan(rest, &kinds); err != nil || kinds == 0 || !strings.Contains(text, "\ncrossplane_exporter_kinds_forbidden 0\n") {
+					t.Errorf("%s watches %d kinds (%v):\n%s", pod, kinds, err, said(text))
+				}
+				watched[name] += kinds
+			}
+			if want := map[string]int{"default": 1, "shards": 2, "shards-volume": 2}[name]; len(pods) != want {
+				t.Errorf("%d exporters are ready, want %d", len(pods), want)
+			}
+			if said := fmt.Sprintf(": %d readable kinds, ", watched[name]); !strings.Contains(out, said) {
+				t.Errorf("upgrade.sh does not see %q:\n%s", said, out)
+			}
+			if watched[name] != watched["default"] {
+				t.Errorf("together they watch %d kinds, one exporter watches %d", watched[name], watched["default"])
+			}
+		})
+	}
+}
+
+// playground is the word as basic auth has it, by bcrypt.
+const playground = "$2a$04$j2P0KgniREoFYpt.C8EFheVc67TCQBNO.Ejkn8zgMkoNVCdN5IWa6"
+
+func newRelease(t *testing.T, space string, images map[string]string) *release {
+	t.Helper()
+	bin, err := programs.Build(t.Context(), "helm", "kubectl")
+	check(t, err)
+	namespace(t, space)
+	n, err := node.Start(t.Context(), plane, images)
+	check(t, err)
+	t.Cleanup(func() { check(t, n.Stop()) })
+	script, err := manifests.Dir("upgrade.sh")
+	check(t, err)
+	chart, err := manifests.Chart()
+	check(t, err)
+	return &release{name: space, namespace: space, node: n, bin: bin, script: script, chart: chart}
+}
+
+// images builds the exporter in versions, and names the images that the chart asks for.
+func images(t *testing.T, versions ...string) map[string]string {
+	t.Helper()
+	root, err := programs.Root()
+	check(t, err)
+	m := make(map[string]string)
+	for _, v := range versions {
+		path := filepath.Join(t.TempDir(), "crossplane-exporter")
+		cmd := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-o", path, "-ldflags=-X github.com/prometheus/common/version.Version="+v, "./cmd/crossplane-exporter")
+		cmd.Env = append(os.Environ(), "GOWORK=off")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("build %s: %v\n%s", v, err, out)
+		}
+		m["crossplane-exporter:"+v] = path
+	}
+	return m
+}
+
+// visible makes what there is to see, and a ClusterRole to view it as Crossplane's RBAC manager makes them.
+func visible(t *testing.T, space string) {
+	t.Helper()
+	define(t, "s3.aws.upbound.io", "Bucket", "buckets", "crossplane", "managed")
+	_, err := client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: space, Labels: map[string]string{"rbac.crossplane.io/aggregate-to-view": "true"}},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{"s3.aws.upbound.io", "aws.upbound.io", "aws.m.upbound.io", "platform.example.org"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch"},
+		}},
+	}, metav1.CreateOptions{})
+	check(t, err)
+	for i := range buckets {
+		check(t, applier.Apply(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "s3.aws.upbound.io/v1", "kind": "Bucket", "metadata": map[string]any{"namespace": space, "name": "bucket-" + strconv.Itoa(i)},
+			"status": map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "True", "reason": "Available"}}},
+		}}))
+	}
+}
+
+// upgrade runs the script, which has to end with that status, and returns what it prints.
+func (r *release) upgrade(t *testing.T, status int, env []string, flags ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), r.script, append([]string{r.name, r.namespace, r.chart}, flags...)...)
+	cmd.Env = append(r.env(), env...)
+	out, err := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		t.Fatalf("upgrade.sh %q %q ended with %d (%v), want %d:\n%s", env, flags, got, err, status, out)
+	}
+	return string(out)
+}
+
+// interrupt runs the script until helm has begun, and ends both as a machine does that loses its power.
+func (r *release) interrupt(t *testing.T, flags ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), r.script, append([]string{r.name, r.namespace, r.chart}, flags...)...)
+	cmd.Env = r.env()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	check(t, cmd.Start())
+	eventually(t, "helm has begun", func(ctx context.Context) error {
+		out, err := r.helm(ctx, "status", r.name)
+		if err == nil && !strings.Contains(out, "STATUS: pending-upgrade") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	check(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ended well, though it was killed")
+	}
+}
+
+func (r *release) helm(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "helm"), append([]string{"--namespace", r.namespace}, args...)...)
+	cmd.Env = r.env()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, stderr.Bytes())
+	}
+	return stdout.String(), nil
+}
+
+func (r *release) env() []string {
+	return append(os.Environ(), "PATH="+r.bin+":"+os.Getenv("PATH"), "KUBECONFIG="+plane.Kubeconfig())
+}
+
+// ready is the pods that a Service would lead to.
+func (r *release) ready(ctx context.Context) ([]string, error) {
+	list, err := client.CoreV1().Pods(r.namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=crossplane-exporter,app.kubernetes.io/instance=" + r.name})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range list.Items {
+		for _, c := range p.Status.Conditions {
+			if p.DeletionTimestamp == nil && c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
+// serves is that one exporter serves, of that version.
+func (r *release) serves(t *testing.T, version string) {
+	t.Helper()
+	eventually(t, "version "+version+" serves", func(ctx context.Context) error {
+		pods, err := r.ready(ctx)
+		if err != nil || len(pods) != 1 {
+			return fmt.Errorf("ready are %v (%w)", pods, err)
+		}
+		text, err := r.metrics(ctx, pods[0])
+		if err == nil && !strings.Contains(text, `crossplane_exporter_build_info{`) || !strings.Contains(text, `version="`+version+`"`) {
+			return fmt.Errorf("it is of another version: %v", buildInfo(text))
+		}
+		return err
+	})
+}
+
+func buildInfo(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "crossplane_exporter_build_info") {
+			return line
+		}
+	}
+	return "none"
+}
+
+// objects is how many the exporter that serves sees.
+func (r *release) objects(t *testing.T) int {
+	t.Helper()
+	pods, err := r.ready(t.Context())
+	check(t, err)
+	if len(pods) == 0 {
+		t.Fatal("no exporter is ready")
+	}
+	text, err := r.metrics(t.Context(), pods[0])
+	check(t, err)
+	return count(t, text)
+}
+
+// count is the sum of platform_resources.
+func count(t *testing.T, text string) int {
+	t.Helper()
+	var sum float64
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "platform_resources{") {
+			n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 64)
+			check(t, err)
+			sum += n
+		}
+	}
+	return int(sum)
+}
+
+func (r *release) metrics(ctx context.Context, pod string) (string, error) {
+	address, err := r.node.Address(r.namespace, pod)
+	if err != nil {
+		return "", err
+	}
+	return get(ctx, "http://"+address+"/metrics")
+}
+
+// uninterrupted looks, until the function that it returns is called, whether there is always an exporter that is ready and sees at least
+// so many objects: as Prometheus would, but all the time.
+func (r *release) uninterrupted(t *testing.T, least int) (stop func()) {
+	t.Helper()
+	const period = 20 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	scrapes, holes := 0, 0
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			// A pod may go between being listed and being asked.
+			most, err := 0, error(nil)
+			for try := 0; try < 3 && (err != nil || most < least) && ctx.Err() == nil; try++ {
+				var pods []string
+				if pods, err = r.ready(ctx); err == nil && len(pods) == 0 {
+					err = errors.New("no exporter is ready")
+				}
+				for _, pod := range pods {
+					var text string
+					if text, err = r.metrics(ctx, pod); err == nil {
+						most = max(most, count(t, text))
+					}
+				}
+			}
+			if most >= least {
+				err = nil
+			} else if err == nil {
+				err = fmt.Errorf("%d objects are seen, of %d", most, least)
+			}
+			scrapes++
+			if err != nil && ctx.Err() == nil {
+				if holes++; holes == 1 {
+					t.Logf("the first hole: %v", err)
+				}
+			}
+			time.Sleep(period)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		if holes > 0 || scrapes == 0 {
+			t.Errorf("of %d scrapes %d found no exporter that is ready and sees what there is", scrapes, holes)
+		}
+	}
+}
+
+// noted is how many bytes the checkpoint has, when something has happened that is noted.
+func (r *release) noted(t *testing.T) int {
+	t.Helper()
+	somethingHappens(t, r.namespace)
+	size := 0
+	eventually(t, "a checkpoint is saved", func(ctx context.Context) error {
+		c, err := client.CoreV1().ConfigMaps(r.namespace).Get(ctx, r.name+"-crossplane-exporter-checkpoint", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			t.Fatal(err) // the chart makes it
+		}
+		if err == nil && len(c.BinaryData["checkpoint"]) == 0 {
+			err = errors.New("it is empty")
+		}
+		if err == nil {
+			size = len(c.BinaryData["checkpoint"])
+		}
+		return err
+	})
+	return size
+}
+
+// scraper is a client that takes any certificate: it is not what is tried here.
+var scraper = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+
+func get(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := scraper.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return string(body), err
+}
