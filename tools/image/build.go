@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -172,7 +173,15 @@ func (c config) write(index v1.ImageIndex, bills []bill, scratch string) error {
 	if err != nil {
 		return err
 	}
-	reference := c.name + ":" + c.version
+	tag, err := name.NewTag(c.name + ":" + c.version)
+	if err != nil {
+		return err
+	}
+	reference := tag.Name()
+	if tag.RegistryStr() == name.DefaultRegistry {
+		// Without a registry an image is the default one's, which container engines call by its shorter name.
+		reference = strings.TrimPrefix(reference, "index.")
+	}
 	// The first is what the OCI asks for, the second what containerd and docker look at.
 	err = path.AppendIndex(index, layout.WithAnnotations(map[string]string{
 		"org.opencontainers.image.ref.name": c.version,
