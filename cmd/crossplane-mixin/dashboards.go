@@ -37,8 +37,11 @@ func (c *dashboardsCmd) Run(k *kong.Context) error {
 	}
 	manifests := make([]any, 0, len(files))
 	for _, f := range files {
-		// One for each, because a ConfigMap has a megabyte at most.
-		manifest := c.configMap("crossplane-dashboard-"+strings.TrimSuffix(f.name, ".json"), map[string]string{"grafana_dashboard": "1"}, f)
+		// One for each, because a ConfigMap has a megabyte at most. Grafana's sidecar writes the files of all into one directory, where
+		// others have an overview.json too.
+		name := strings.TrimSuffix(f.name, ".json")
+		f.name = "crossplane-" + f.name
+		manifest := c.configMap("crossplane-dashboard-"+name, map[string]string{"grafana_dashboard": "1"}, f)
 		if c.Folder != "" {
 			manifest.Metadata.Annotations = map[string]string{"grafana_folder": c.Folder}
 		}

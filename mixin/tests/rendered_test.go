@@ -112,7 +112,7 @@ func TestRenderedDashboards(t *testing.T) {
 		if err := json.Compact(&rendered, dashboard); err != nil {
 			t.Fatal(err)
 		}
-		if compact.String() != rendered.String() || inMaps[name] != string(file) {
+		if compact.String() != rendered.String() || inMaps["crossplane-"+name] != string(file) {
 			t.Errorf("dashboards/%s, or what configmaps.yaml has of it, is not up to date; `make mixin` makes it", name)
 		}
 	}
