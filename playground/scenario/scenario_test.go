@@ -126,11 +126,11 @@ func TestScenario(t *testing.T) {
 		eventually(t, func(ctx context.Context) error { return corrected(ctx, client, "two-masters", 2) })
 	})
 
-	t.Run("AWS", func(t *testing.T) { changesInAWS(t, plane) })
+	t.Run("AWS", func(t *testing.T) { changesInAWS(t, s, plane) })
 }
 
-// changesInAWS has the exporter read CloudTrail, which at first it may not.
-func changesInAWS(t *testing.T, plane *controlplane.ControlPlane) {
+// changesInAWS has the exporter read CloudTrail, which at first it may not, and Prometheus read the exporter.
+func changesInAWS(t *testing.T, s *scenario.Scenario, plane *controlplane.ControlPlane) {
 	t.Setenv("AWS_PROFILE", "that-of-whoever-runs-this") // which the exporter must not see
 	account, err := aws.Start(t.Context(), aws.Config{
 		REST: plane.RESTConfig(), Log: slog.New(slog.DiscardHandler), Every: 100 * time.Millisecond, Poll: 150 * time.Millisecond,
@@ -223,6 +223,7 @@ func changesInAWS(t *testing.T, plane *controlplane.ControlPlane) {
 			t.Errorf("the log says once which permission is missing in %s: got %q", region, lines)
 		}
 	}
+	readByPrometheus(t, s, e)
 }
 
 // A saying is what the exporter says in the end.
