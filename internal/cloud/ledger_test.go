@@ -291,7 +291,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 			for b.Loop() {
 				_ = l.Checkpoint(func(s State) func() error {
 					return func() error {
-						data, err := Seal(s, time.Now())
+						data, err := json.Marshal(s)
 						size = len(data)
 						return err
 					}

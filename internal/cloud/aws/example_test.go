@@ -2,9 +2,8 @@ package aws_test
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -40,9 +39,11 @@ func Example() {
 		Changes map[string]int
 	}
 	s := saved{Changes: map[string]int{}}
-	checkpoint := cloud.CheckpointFile(filepath.Join(dir, "checkpoint"))
-	if _, err := checkpoint.Load(&s, time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Println("starting afresh:", err)
+	checkpoint := filepath.Join(dir, "checkpoint")
+	if data, err := os.ReadFile(checkpoint); err == nil {
+		if err := json.Unmarshal(data, &s); err != nil {
+			fmt.Println("starting afresh:", err)
+		}
 	}
 	ledger := cloud.NewLedger(cloud.LedgerConfig{State: s.Trail, Count: func(_ string, r *cloud.Record) {
 		for _, m := range index.Match(nil, r) {
@@ -57,7 +58,13 @@ func Example() {
 			for class, n := range s.Changes {
 				now.Changes[class] = n
 			}
-			return func() error { return checkpoint.Save(now, time.Now()) }
+			return func() error { // in life, to another file first
+				data, err := json.Marshal(now)
+				if err != nil {
+					return err
+				}
+				return os.WriteFile(checkpoint, data, 0o600)
+			}
 		})
 	}
 
