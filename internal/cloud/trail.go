@@ -11,6 +11,7 @@ type Trail interface {
 	// before.
 	Open(o Opening) ([]Source, error)
 	// Reach makes the sources that are needed beside those there are, because there are managed resources in a region; mostly none.
+	// It is called for each resource, by the goroutine that watches its kind.
 	Reach(region string) []Source
 	// Scope is that of an Index of the cloud's resources.
 	Scope(service string) string

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"crossplane-exporter/internal/cloud"
@@ -42,7 +43,9 @@ type Trail struct {
 	config  TrailConfig
 	who     Principals
 	session *Session
-	read    map[string]bool // regions, by name
+
+	mu   sync.Mutex
+	read map[string]bool // regions, by name
 }
 
 // NewTrail makes a Trail.
@@ -80,6 +83,8 @@ func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 	}
 	switch c.Source {
 	case "lookup":
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		return t.lookup(c.Regions), nil
 	case "s3":
 		b := BucketConfig{Queue: c.Queue, Account: account, Pause: c.Pause}
@@ -111,13 +116,18 @@ const maxRegions = 64
 
 // Reach implements cloud.Trail.
 func (t *Trail) Reach(region string) []cloud.Source {
-	if t.config.Source != "lookup" || len(t.config.Regions) > 0 || t.read[region] || len(t.read) >= maxRegions || !isRegion(region) {
+	if t.config.Source != "lookup" || len(t.config.Regions) > 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.read[region] || len(t.read) >= maxRegions || !isRegion(region) {
 		return nil
 	}
 	return t.lookup([]string{region})
 }
 
-// lookup makes the sources for some regions that are not there yet.
+// lookup makes the sources for some regions that are not there yet. t.mu is held.
 func (t *Trail) lookup(regions []string) []cloud.Source {
 	all := t.session.Lookup(LookupConfig{Accounts: t.config.Accounts, Regions: regions, Interval: t.config.Interval, Pause: t.config.Pause})
 	sources := slices.DeleteFunc(all, func(s cloud.Source) bool { return t.read[s.Status().Region] })
