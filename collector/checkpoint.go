@@ -144,7 +144,7 @@ type state struct {
 	// At is when it was saved, in Unix seconds.
 	At        int64                 `json:"at"`
 	Events    map[string]*eventSeen `json:"events"`
-	Resources map[string]savedDrift `json:"resources"` // by group/kind and key
+	Resources savedResources        `json:"resources"`
 	// Trail is where the audit trail is, nil where none is read.
 	Trail *cloud.State `json:"trail,omitempty"`
 }
@@ -288,9 +288,9 @@ func (c *checkpoint) save(ctx context.Context, s *state) error {
 
 func (c *checkpoint) write(ctx context.Context, s *state) error {
 	data, err := s.encode()
-	for room := c.keeper.Room(); err == nil && room > 0 && len(data) > room && s.Trail.Halve(); {
+	for room := c.keeper.Room(); err == nil && room > 0 && len(data) > room && s.halve(); {
 		if !c.tight {
-			c.log.Warn("the checkpoint is too large for where it is kept, and the oldest IDs of the audit trail are left out: after a restart a record that is delivered again may be counted again; a file takes any size",
+			c.log.Warn("the checkpoint is too large for where it is kept, and not all of it is: after a restart some conditions look younger, and a record of the audit trail that is delivered again may be counted again; a file takes any size",
 				"checkpoint", c.keeper.String(), "bytes", len(data), "room", room)
 		}
 		c.tight = true
@@ -301,6 +301,9 @@ func (c *checkpoint) write(ctx context.Context, s *state) error {
 	}
 	return c.keeper.Save(ctx, data)
 }
+
+// halve makes s smaller by what matters least, and is false if it cannot.
+func (s *state) halve() bool { return s.Resources.halve() || s.Trail.Halve() }
 
 func (s *state) encode() ([]byte, error) {
 	var b bytes.Buffer

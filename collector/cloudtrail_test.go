@@ -78,6 +78,29 @@ func (k *mortalKeeper) die(dead bool) {
 	k.dead = dead
 }
 
+// life runs an exporter for so long in the bubble that it is called in, kills it with whatever was not noted, and is what it said last.
+func life(t *testing.T, cfg Config, keeper *mortalKeeper, length time.Duration) string {
+	t.Helper()
+	cfg.Log, cfg.Checkpoint = slog.New(slog.DiscardHandler), keeper
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	time.Sleep(length)
+	synctest.Wait()
+	keeper.die(true)
+	text := get(t, e.Handler("/metrics"), "GET", "/metrics").Body.String()
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	keeper.die(false)
+	return text
+}
+
 // TestTrailIsCountedOnce kills the exporter at random moments while CloudTrail shows events late and in no order, and adds up what a
 // Prometheus would have seen of each life.
 func TestTrailIsCountedOnce(t *testing.T) {
@@ -110,25 +133,10 @@ func TestTrailIsCountedOnce(t *testing.T) {
 			keeper := &mortalKeeper{}
 			var got struct{ calls, changes, resource float64 }
 			for lives := 0; time.Since(morning) < 50*time.Minute; lives++ {
-				e, err := New(Config{REST: s.Config(), Log: slog.New(slog.DiscardHandler), Trail: lookup(calls), Checkpoint: keeper})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, stop := context.WithCancel(context.Background())
-				done := make(chan error, 1)
-				go func() { done <- e.Run(ctx) }()
-				time.Sleep(time.Duration(60+r.IntN(300)) * time.Second)
-				synctest.Wait()
-				keeper.die(true) // with whatever was counted and not noted
-				text := get(t, e.Handler("/metrics"), "GET", "/metrics").Body.String()
+				text := life(t, Config{REST: s.Config(), Trail: lookup(calls)}, keeper, time.Duration(60+r.IntN(300))*time.Second)
 				got.calls += sum(t, text, "platform_cloud_api_calls_total", "")
 				got.changes += sum(t, text, "platform_cloud_out_of_band_changes_total", `principal_class="deployer"`)
 				got.resource += sum(t, text, "platform_resource_out_of_band_changes_total", `principal_class="deployer"`)
-				stop()
-				if err := <-done; err != nil {
-					t.Fatal(err)
-				}
-				keeper.die(false)
 			}
 			want := struct{ calls, changes, resource float64 }{500, float64(writes), float64(writes)}
 			if got != want {

@@ -152,7 +152,7 @@ func (e *Exporter) settle(ctx context.Context) error {
 				noted = true
 				e.note(ctx)
 			})
-			if !noted && e.trail != nil && e.trail.hasNews() {
+			if !noted && (e.resources.news.Load() || e.trail != nil && e.trail.hasNews()) {
 				e.note(ctx)
 			}
 			e.resources.refresh(e.resources.now().Unix())
@@ -164,9 +164,14 @@ func (e *Exporter) settle(ctx context.Context) error {
 // note saves a checkpoint, and puts what the audit trail told since the last one into the metrics.
 func (e *Exporter) note(ctx context.Context) {
 	write := func(position *cloud.State) error {
+		e.resources.news.Store(false)
 		s := e.drift.state()
 		s.Trail = position
-		return e.checkpoint.save(ctx, s)
+		err := e.checkpoint.save(ctx, s)
+		if err != nil {
+			e.resources.news.Store(true)
+		}
+		return err
 	}
 	if e.trail != nil {
 		e.trail.note(write)

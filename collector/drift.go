@@ -541,25 +541,9 @@ func resourceKey(namespace, name string) string {
 	return string(b)
 }
 
-// A savedDrift is what a checkpoint holds of a resource.
-type savedDrift struct {
-	Version    uint64           `json:"v,omitempty"`
-	Generation int64            `json:"g,omitempty"`
-	Own        uint64           `json:"o,omitempty"`
-	Intended   uint64           `json:"i,omitempty"`
-	Foreign    []kube.Writer    `json:"f,omitempty"`
-	Edits      []edit           `json:"e,omitempty"`
-	Updated    bool             `json:"u,omitempty"`
-	Last       int64            `json:"l,omitempty"`
-	Slots      map[int64]uint16 `json:"s,omitempty"` // by number, the empty ones left out
-	Recent     []int64          `json:"r,omitempty"`
-	Writes     map[string]int64 `json:"w,omitempty"` // when each foreign manager wrote last
-	Outside    map[string]int64 `json:"x,omitempty"` // when each class of principals changed it last
-}
-
 // state is what must survive a restart of what is known of the resources.
 func (d *drift) state() *state {
-	s := &state{Version: stateVersion, At: d.now().Unix(), Resources: d.resources.savedDrift()}
+	s := &state{Version: stateVersion, At: d.now().Unix(), Resources: d.resources.saved()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Events = make(map[string]*eventSeen, len(d.events))
@@ -584,54 +568,5 @@ func (d *drift) restore(s *state) {
 			d.events[name] = seen
 		}
 	}
-	d.resources.restoreDrift(s.At, s.Resources)
-}
-
-// save is what a checkpoint holds of r, whose drift is not nil.
-func (r *resource) save() savedDrift {
-	d := r.drift
-	s := savedDrift{
-		Version: r.spec.version, Generation: r.spec.generation, Own: r.spec.own, Intended: r.spec.intended, Foreign: r.spec.foreign, Edits: r.spec.edits,
-		Updated: d.updated, Last: d.last, Recent: d.recent,
-	}
-	for i := max(d.slot-slots+1, 0); i <= d.slot; i++ {
-		if n := d.slots[i%slots]; n != 0 {
-			if s.Slots == nil {
-				s.Slots = map[int64]uint16{}
-			}
-			s.Slots[i] = n
-		}
-	}
-	for _, w := range d.foreign {
-		if s.Writes == nil {
-			s.Writes = map[string]int64{}
-		}
-		s.Writes[w.manager] = w.last
-	}
-	for _, o := range d.outside {
-		if s.Outside == nil {
-			s.Outside = map[string]int64{}
-		}
-		s.Outside[o.class] = o.last
-	}
-	return s
-}
-
-// restored is the resource that s was saved of, as far as it matters to its successor of that version. Its counters begin at
-// zero.
-func (s savedDrift) restored(version uint64) *resource {
-	d := &drifted{updated: s.Updated, last: s.Last, recent: s.Recent}
-	for i, n := range s.Slots {
-		if i >= 0 {
-			d.advance(i * slotSeconds)
-			d.slots[i%slots] = n
-		}
-	}
-	for class, last := range s.Outside {
-		d.outside = append(d.outside, outsider{class: class, label: expo.Label("principal_class", class), last: last})
-	}
-	for m, last := range s.Writes {
-		d.foreign = append(d.foreign, foreignWriter{manager: m, label: expo.Label("manager", m), last: last})
-	}
-	return &resource{spec: spec{first: version, version: s.Version, generation: s.Generation, own: s.Own, intended: s.Intended, foreign: s.Foreign, edits: s.Edits}, drift: d}
+	d.resources.restore(s.At, s.Resources)
 }

@@ -48,6 +48,7 @@ type condition struct {
 	reason *word
 	since  int64 // since when the status has been what it is, in Unix seconds, by our clock
 	status kube.Status
+	aged   bool // whether it is not well, and has been so for longer than the object says: the checkpoint has to remember it
 }
 
 // A failure is what a failing condition says.
@@ -175,10 +176,10 @@ func (r *resource) follow(before *resource, fresh bool, now int64, flipped func(
 		if before != nil {
 			old, ok = before.condition(c.name)
 		}
+		said := c.since
 		switch {
 		case ok && old.status == c.status:
 			c.since = old.since
-			continue
 		case ok:
 			flipped(*c)
 			// lastTransitionTime is right now: the status has just been written. It is more exact than our clock, and a restart
@@ -189,6 +190,7 @@ func (r *resource) follow(before *resource, fresh bool, now int64, flipped func(
 		case c.since == 0 || c.since > now:
 			c.since = now
 		}
+		c.aged = c.bad() && (said == 0 || c.since < said)
 	}
 	if before != nil {
 		fresh = before.fresh

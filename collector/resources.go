@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossplane/crossplane/apis/v2/core/v2"
@@ -165,10 +166,11 @@ type resources struct {
 	mu        sync.Mutex
 	stores    map[*resourceStore]struct{}
 	byKind    map[groupKind]*resourceStore
-	vectors   []vector              // metrics with the labels of a kind, to be deleted with it
-	introduce func(*resourceStore)  // called when a kind has its first object
-	restored  map[string]savedDrift // of a checkpoint: what is not seen yet, by group/kind and key
-	since     int64                 // when the checkpoint was made, in Unix seconds, 0 for none
+	vectors   []vector             // metrics with the labels of a kind, to be deleted with it
+	introduce func(*resourceStore) // called when a kind has its first object
+	restored  savedResources       // of a checkpoint: what is not seen yet
+	since     int64                // when the checkpoint was made, in Unix seconds, 0 for none
+	news      atomic.Bool          // whether there is anything that a checkpoint should hold and the last one does not
 }
 
 // durations suits what takes a cloud seconds to hours.
@@ -233,7 +235,7 @@ func (r *resources) open(k kube.Kind) kube.Store {
 	labels := strings.Join([]string{
 		expo.Label("category", string(k.Category)), expo.Label("group", k.Group), expo.Label("kind", k.Name),
 	}, ",")
-	s := &resourceStore{resources: r, kind: k, labels: labels, tally: newTally(k.Category, nil), drifted: map[string]struct{}{}, group: r.table.Group(labels)}
+	s := &resourceStore{resources: r, kind: k, labels: labels, tally: newTally(k.Category, nil), remembered: map[string]struct{}{}, group: r.table.Group(labels)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stores[s] = struct{}{}
@@ -302,10 +304,10 @@ func (r *resources) refresh(now int64) {
 	r.each(func(s *resourceStore) {
 		var old []string
 		s.mu.Lock()
-		for key := range s.drifted {
+		for key := range s.remembered {
 			held := s.group.Get(key)
 			if held == nil {
-				delete(s.drifted, key)
+				delete(s.remembered, key)
 			} else if held.lately && !held.drift.lately(now-s.memory) {
 				old = append(old, key)
 			}
@@ -317,31 +319,6 @@ func (r *resources) refresh(now int64) {
 	})
 }
 
-// savedDrift is what a checkpoint holds of the resources.
-func (r *resources) savedDrift() map[string]savedDrift {
-	saved := map[string]savedDrift{}
-	r.mu.Lock()
-	maps.Copy(saved, r.restored) // what is not seen yet must outlive this exporter, too
-	r.mu.Unlock()
-	r.each(func(s *resourceStore) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for key := range s.drifted {
-			if held := s.group.Get(key); held != nil {
-				saved[s.kind.String()+" "+key] = held.save()
-			}
-		}
-	})
-	return saved
-}
-
-// restoreDrift takes over what a checkpoint of that time holds, before anything is watched.
-func (r *resources) restoreDrift(at int64, saved map[string]savedDrift) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.since, r.restored = at, saved
-}
-
 // A resourceStore holds the resources of one kind.
 type resourceStore struct {
 	*resources
@@ -350,12 +327,12 @@ type resourceStore struct {
 	labels string
 	group  *expo.Group[resource]
 
-	mu      sync.Mutex // of what follows, and of what goes into group
-	synced  bool
-	closed  bool
-	drifted map[string]struct{} // the keys of resources that have a drift
-	tally   *tally
-	said    *kindCounts // what was last said, nil once it is out of date
+	mu         sync.Mutex // of what follows, and of what goes into group
+	synced     bool
+	closed     bool
+	remembered map[string]struct{} // the keys of resources of which a checkpoint holds something
+	tally      *tally
+	said       *kindCounts // what was last said, nil once it is out of date
 }
 
 func (s *resourceStore) Keep(o *kube.Object) any {
@@ -398,29 +375,28 @@ func (s *resourceStore) change(key string, f func(*resource)) bool {
 	held := *before
 	f(&held)
 	s.noteDrift(&held)
+	s.remember(before, &held)
 	s.group.Set(key, &held)
 	return true
 }
 
-// noteDrift remembers the resources that something happened to behind their back.
+// noteDrift says whether something happened behind r's back that is not long ago.
 func (s *resourceStore) noteDrift(r *resource) {
-	if r.drift == nil {
-		return
+	if r.drift != nil {
+		r.lately = r.drift.lately(s.now().Unix() - s.memory)
 	}
-	s.drifted[r.key] = struct{}{}
-	r.lately = r.drift.lately(s.now().Unix() - s.memory)
 }
 
-// followSpec gives held, the successor of before or nil, what is known of its spec and of what happened behind its back.
-func (s *resourceStore) followSpec(before, held *resource, now int64) {
+// followSpec gives held, the successor of before or nil, what is known of its spec and of what happened behind its back. saved is what
+// a checkpoint held of it.
+func (s *resourceStore) followSpec(before, held *resource, saved *savedDrift, now int64) {
 	switch s.kind.Category {
 	case kube.Managed, kube.Composite, kube.Claim:
 	default:
 		return
 	}
 	if before == nil {
-		saved, ok := s.takeSaved(held.key)
-		if !ok {
+		if saved == nil {
 			held.spec.begin(s.since, now)
 			held.drifting = held.isDrifting()
 			return
@@ -436,26 +412,24 @@ func (s *resourceStore) followSpec(before, held *resource, now int64) {
 	held.drifting = held.isDrifting()
 }
 
-// takeSaved is what a checkpoint held of the resource at key.
-func (s *resourceStore) takeSaved(key string) (savedDrift, bool) {
-	s.resources.mu.Lock()
-	defer s.resources.mu.Unlock()
-	name := s.kind.String() + " " + key
-	saved, ok := s.restored[name]
-	delete(s.restored, name)
-	return saved, ok
-}
-
 // follow completes held, the successor of before, and tells the metrics what became of it.
 func (s *resourceStore) follow(before, held *resource) {
 	if s.trail != nil {
 		s.trail.follow(before, held)
 	}
 	now := s.now().Unix()
-	s.followSpec(before, held, now)
+	var saved savedResource
+	if before == nil {
+		saved = s.takeSaved(held.key)
+	}
+	s.followSpec(before, held, saved.Drift, now)
 	held.follow(before, before == nil && s.synced, now, func(c condition) {
 		s.transitions.WithLabelValues(s.labelValues(s.tally.conditionType(c.name), c.status.String())...).Inc()
 	})
+	if now-s.since <= maxAbsence {
+		held.restoreSince(saved.Since)
+	}
+	s.remember(before, held)
 	if before != nil && before.fresh && !held.fresh && held.created != 0 {
 		c, _ := held.condition(string(v2.TypeReady))
 		s.timeToReady.WithLabelValues(s.labelValues()...).Observe(float64(max(0, c.since-held.created)))
@@ -517,6 +491,7 @@ func (s *resourceStore) Replace(kept []any) {
 		}
 	})
 	s.tally, s.said, s.synced = tally, nil, true
+	s.forgetSaved()
 }
 
 // forgetSubjects tells the audit trail that resources are gone.
