@@ -3,6 +3,7 @@ package collector
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"crossplane-exporter/internal/expo"
@@ -20,9 +21,8 @@ type savedResource struct {
 
 // A savedSince is since when a condition that is not well has been so, in Unix seconds, where that is longer ago than the object says.
 type savedSince struct {
-	Condition string      `json:"t"`
-	Status    kube.Status `json:"s"`
-	Since     int64       `json:"a"`
+	Condition string `json:"t"`
+	Since     int64  `json:"a"`
 }
 
 // A savedDrift is what happened behind a resource's back, and what is needed of its spec to tell what happens next.
@@ -41,8 +41,8 @@ type savedDrift struct {
 	Outside    map[string]int64 `json:"x,omitempty"` // when each class of principals changed it last
 }
 
-// maxAbsence is how long, in seconds, an exporter may have been away to take it that a condition which has the status that it had has
-// had it all along.
+// maxAbsence is how long, in seconds, an exporter may have been away to take it that what is not well, and was not, has not been in
+// between.
 const maxAbsence = int64(time.Hour / time.Second)
 
 // saved is what a checkpoint holds of the resources.
@@ -97,8 +97,13 @@ func (saved savedResources) halve() bool {
 	return halved
 }
 
-// restore takes over what a checkpoint of that time holds, before anything is watched.
+// restore takes over what a checkpoint of that time holds, before anything is watched. What has become another shard's is out of date
+// when it comes back.
 func (r *resources) restore(at int64, saved savedResources) {
+	maps.DeleteFunc(saved, func(kind string, _ map[string]savedResource) bool {
+		group, name, _ := strings.Cut(kind, "/")
+		return !r.shard.has(group, name)
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.since, r.restored = at, saved
@@ -138,17 +143,17 @@ func (s *resourceStore) remember(before, r *resource) {
 func (r *resource) saveSince() (saved []savedSince) {
 	for _, c := range r.conditions {
 		if c.aged {
-			saved = append(saved, savedSince{c.name, c.status, c.since})
+			saved = append(saved, savedSince{c.name, c.since})
 		}
 	}
 	return saved
 }
 
-// restoreSince lets conditions that have the status they had before a restart have had it since then.
+// restoreSince lets conditions that are not well, as before a restart, have been so since then.
 func (r *resource) restoreSince(saved []savedSince) {
 	for _, s := range saved {
 		for i := range r.conditions {
-			if c := &r.conditions[i]; c.name == s.Condition && c.status == s.Status && s.Since < c.since {
+			if c := &r.conditions[i]; c.name == s.Condition && c.bad() && s.Since < c.since {
 				c.since, c.aged = s.Since, true
 			}
 		}

@@ -47,9 +47,13 @@ status:
 			reason: "An object that does not say since when is believed less than we are.",
 			status: "False", away: time.Minute, want: began,
 		},
-		"Flipped": {
-			reason: "Another status is another beginning.",
-			status: "Unknown", since: at("08:06:30"), away: time.Minute, want: "08:06:30",
+		"Unknown": {
+			reason: "Nor is it well while it is tried again.",
+			status: "Unknown", since: at("08:06:30"), away: time.Minute, want: began,
+		},
+		"Mended": {
+			reason: "What is well is so since it says.",
+			status: "True", since: at("08:06:30"), away: time.Minute, want: "08:06:30",
 		},
 		"LongAbsence": {
 			reason: "In hours it may have been well and failed again.",
@@ -71,13 +75,13 @@ status:
 				}
 				apply("False", "request 1 failed", at(began))
 				time.AfterFunc(5*time.Minute, func() { apply("False", "request 2 failed", at("08:05:00")) })
-				life(t, Config{REST: s.Config()}, keeper, 6*time.Minute)
+				life(t, Config{REST: s.Config(), Detail: DetailAll}, keeper, 6*time.Minute)
 
 				time.Sleep(tc.away)
 				apply(tc.status, "request 3 failed", tc.since)
 				// Twice, because what was taken from a checkpoint must get into the next one.
 				for range 2 {
-					text := life(t, Config{REST: s.Config()}, keeper, 20*time.Second)
+					text := life(t, Config{REST: s.Config(), Detail: DetailAll}, keeper, 20*time.Second)
 					since := time.Unix(int64(sum(t, text, "platform_resource_condition_since_timestamp_seconds", "")), 0).UTC()
 					if got := since.Format(time.TimeOnly); got != tc.want {
 						t.Errorf("%s\nsince %s, want %s", tc.reason, got, tc.want)

@@ -46,7 +46,7 @@ type condition struct {
 	*word // its type
 
 	reason *word
-	since  int64 // since when the status has been what it is, in Unix seconds, by our clock
+	since  int64 // since when it has been well, or has not been, in Unix seconds, by our clock
 	status kube.Status
 	aged   bool // whether it is not well, and has been so for longer than the object says: the checkpoint has to remember it
 }
@@ -179,6 +179,10 @@ func (r *resource) follow(before *resource, fresh bool, now int64, flipped func(
 		said := c.since
 		switch {
 		case ok && old.status == c.status:
+			c.since = old.since
+		case ok && old.bad() && c.bad():
+			// Flux says Unknown while it tries again what it has said has failed: it has not been well in between.
+			flipped(*c)
 			c.since = old.since
 		case ok:
 			flipped(*c)

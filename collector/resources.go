@@ -57,7 +57,7 @@ var resourceFamilies = []expo.Family[resource]{
 	},
 	{
 		Name: "platform_resource_condition_since_timestamp_seconds", Type: expo.Gauge,
-		Help:   "Since when the status of each condition has been what it is. Unlike lastTransitionTime it does not move when only the message changes.",
+		Help:   "Since when each condition has been well, or has not been. Unlike lastTransitionTime it does not move when only the message changes.",
 		Labels: []string{"condition"},
 		Say: func(l *expo.Lines, r *resource) {
 			for _, c := range r.conditions {
