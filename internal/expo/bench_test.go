@@ -5,6 +5,8 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 )
@@ -146,6 +148,31 @@ func BenchmarkScrape(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkServe is a plain scrape of 100,000 resources over HTTP on loopback.
+func BenchmarkServe(b *testing.B) {
+	f := newFleet(100_000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := WriteText(w, f); err != nil {
+			b.Error(err)
+		}
+	}))
+	defer server.Close()
+	var size int64
+	for b.Loop() {
+		rsp, err := server.Client().Get(server.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if size, err = io.Copy(io.Discard, rsp.Body); err != nil {
+			b.Fatal(err)
+		}
+		if err := rsp.Body.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(size)/1e6, "MB")
 }
 
 type counter int
