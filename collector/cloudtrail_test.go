@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -291,6 +292,9 @@ func TestCheckpointWithoutRoom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for i := range ids {
 		ids[i] = byte(r.Uint32())
+	}
+	for i := 0; i < len(ids); i += 12 { // a hash, and a time
+		binary.BigEndian.PutUint32(ids[i+8:], uint32(i)) //nolint:gosec // It fits.
 	}
 	keeper := &smallKeeper{}
 	cp := newCheckpoint(keeper, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

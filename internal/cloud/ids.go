@@ -2,8 +2,8 @@ package cloud
 
 import "math/bits"
 
-// ids remembers the hashes of the last so many IDs, and of which source and time they are: a ring in order of arrival,
-// and a table with open addressing into it. It takes some 24 bytes an ID.
+// ids remembers the hashes of the last so many IDs, and of which source and time they are: a ring in order of arrival, but
+// for those that were postponed, and a table with open addressing into it. It takes some 24 bytes an ID.
 type ids struct {
 	max  int
 	ring []seen
@@ -75,9 +75,7 @@ func (s *ids) room() {
 				s.forgotten++
 				return
 			}
-			// The ring is full: the place of the oldest is also that of the newest.
-			s.head = s.wrap(s.head + 1)
-			s.passed++
+			s.postpone()
 		}
 	}
 	s.grow(max(minIDs, 2*len(s.ring)))
@@ -91,10 +89,32 @@ func (s *ids) forget() {
 	s.passed++
 }
 
+// postpone makes the oldest ID the newest.
+func (s *ids) postpone() {
+	e := s.ring[s.head]
+	i := s.find(e.hash)
+	to := s.wrap(s.head + s.n) // the place of the oldest itself, if the ring is full
+	s.ring[to] = e
+	s.table[i] = uint32(to) + 1
+	s.head = s.wrap(s.head + 1)
+	s.passed++
+}
+
+// shrink gives memory back once most of it is not needed any more.
+func (s *ids) shrink() {
+	if len(s.ring) > minIDs && s.n < len(s.ring)/4 {
+		s.resize(max(minIDs, len(s.ring)/2))
+	}
+}
+
 func (s *ids) grow(size int) {
 	if s.n < s.max {
 		size = min(size, s.max)
 	}
+	s.resize(size)
+}
+
+func (s *ids) resize(size int) {
 	old := *s
 	s.ring = make([]seen, size)
 	s.table = make([]uint32, 1<<bits.Len(uint(size+size/2)))

@@ -1,11 +1,13 @@
 package cloud
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,7 +23,8 @@ import (
 // sources started again over a ledger with its State, take up exactly what is not in the counts. What had been counted
 // after the checkpoint is delivered again and counted again, from counts that do not have it.
 type Ledger struct {
-	count func(source string, r *Record)
+	count    func(source string, r *Record)
+	lookback time.Duration
 
 	checkpoint sync.Mutex // one at a time
 
@@ -64,8 +67,11 @@ type LedgerConfig struct {
 	Count func(source string, r *Record)
 	// State is what the last checkpoint held; the zero State is a fresh start.
 	State State
-	// MaxIDs is how many IDs are remembered, DefaultMaxIDs if 0. IDs that a source has not settled come on top.
+	// MaxIDs is how many IDs are remembered, DefaultMaxIDs if 0. IDs that a source has not settled come on top, of records
+	// that it may still look back to.
 	MaxIDs int
+	// Lookback is how old a record may be that a source hands over after it was away, a day if 0.
+	Lookback time.Duration
 }
 
 const (
@@ -76,6 +82,10 @@ const (
 	idAge = 2 * time.Hour
 	// idStep is how exactly.
 	idStep = time.Minute
+	// forgetAtOnce is how many IDs a batch looks at besides twice its own number, to see whether they can come again.
+	forgetAtOnce = 1000
+	// lookbackSlack is how much older than Lookback a record may be all the same: clocks differ, and reading takes time.
+	lookbackSlack = time.Hour
 )
 
 // NewLedger returns a ledger that goes on from a state. The state is not changed, and must be one that Check accepts.
@@ -83,11 +93,11 @@ func NewLedger(c LedgerConfig) *Ledger {
 	if c.MaxIDs <= 0 {
 		c.MaxIDs = DefaultMaxIDs
 	}
-	l := &Ledger{count: c.Count, sources: map[string]*account{}}
-	l.ids = newIDs(c.MaxIDs, func(s seen) bool {
-		a := l.order[s.source]
-		return a.settled != 0 && int64(s.time) >= a.settled
-	})
+	if c.Lookback <= 0 {
+		c.Lookback = 24 * time.Hour
+	}
+	l := &Ledger{count: c.Count, lookback: c.Lookback, sources: map[string]*account{}}
+	l.ids = newIDs(c.MaxIDs, func(s seen) bool { return l.order[s.source].settled != 0 && l.mayRepeat(s, time.Now()) })
 	for name, s := range c.State.Sources {
 		a := l.account(name)
 		maps.Copy(a.marks, s.Marks)
@@ -155,11 +165,19 @@ func (l *Ledger) Take(ctx context.Context, b Batch) error {
 	if b.Done != nil {
 		l.pending = append(l.pending, b.Done)
 	}
-	l.forget(time.Now(), 16+2*len(b.Records))
+	l.forget(time.Now(), forgetAtOnce+2*len(b.Records))
 	return nil
 }
 
-// forget forgets up to n IDs that cannot come again, so that a checkpoint is no larger than it need be.
+// mayRepeat is whether a source that settles its records has not settled this one, and may still look back to it. Of a source
+// that was renamed, or is refused for good, nothing is ever settled.
+func (l *Ledger) mayRepeat(s seen, now time.Time) bool {
+	settled := l.order[s.source].settled
+	return settled != 0 && int64(s.time) >= settled && now.Unix()-int64(s.time) <= int64((l.lookback+lookbackSlack)/time.Second)
+}
+
+// forget forgets up to n IDs that cannot come again, so that a checkpoint is no larger than it need be. Those that may, it
+// moves out of the way of the ones behind them.
 func (l *Ledger) forget(now time.Time, n int) {
 	next := l.ids.passed + uint64(l.ids.n)
 	if k := len(l.arrived); k == 0 || now.Sub(l.arrived[k-1].time) >= idStep {
@@ -172,17 +190,18 @@ func (l *Ledger) forget(now time.Time, n int) {
 	if now.Sub(l.arrived[0].time) >= idAge {
 		old = l.arrived[0].number
 	}
-	for ; n > 0 && l.ids.n > 0; n-- {
+	for range min(n, l.ids.n) {
 		head := l.ids.ring[l.ids.head]
-		a := l.order[head.source]
 		switch {
-		case a.settled != 0 && int64(head.time) < a.settled:
-		case a.settled == 0 && l.ids.passed < old:
+		case l.mayRepeat(head, now):
+			l.ids.postpone()
+		case l.order[head.source].settled == 0 && l.ids.passed >= old:
+			return // what is behind it waits for as long as idAge at most
 		default:
-			return
+			l.ids.forget()
 		}
-		l.ids.forget()
 	}
+	l.ids.shrink()
 }
 
 // seconds is a time as the ledger keeps it.
@@ -264,7 +283,7 @@ type State struct {
 type SourceState struct {
 	Marks   map[string]string `json:"marks,omitempty"`
 	Settled time.Time         `json:"settled,omitzero"`
-	// IDs are rows of a hash and the record's Unix time, big-endian, in order of arrival.
+	// IDs are rows of a hash and the record's Unix time, big-endian.
 	IDs []byte `json:"ids,omitempty"`
 }
 
@@ -290,7 +309,9 @@ func (s *State) Halve() bool {
 	halved := false
 	for name, st := range s.Sources {
 		if n := len(st.IDs) / idSize; n > 0 {
-			st.IDs = st.IDs[(n+1)/2*idSize:]
+			rows := slices.Collect(slices.Chunk(st.IDs, idSize))
+			slices.SortStableFunc(rows, func(a, b []byte) int { return bytes.Compare(a[idSize-4:], b[idSize-4:]) })
+			st.IDs = bytes.Join(rows[(n+1)/2:], nil)
 			s.Sources[name] = st
 			halved = true
 		}

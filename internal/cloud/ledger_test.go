@@ -125,7 +125,7 @@ func TestLedgerGivesUpOnlyWhatIsSaved(t *testing.T) {
 }
 
 func TestLedgerGoesOn(t *testing.T) {
-	now := time.Unix(1700000000, 0)
+	now := time.Now()
 	l := newLife(State{}, nil, 0)
 	take(t, l, Batch{Source: "a", Records: records(now, "1", "2"), Marks: []Mark{{"at", "5"}, {"gone", "x"}}, Settled: now})
 	take(t, l, Batch{Source: "a", Marks: []Mark{{"gone", ""}}})
@@ -145,7 +145,7 @@ func TestLedgerGoesOn(t *testing.T) {
 }
 
 func TestLedgerKeepsWhatIsNotSettled(t *testing.T) {
-	start := time.Unix(1700000000, 0)
+	start := time.Now()
 	l := newLife(State{}, nil, minIDs)
 	take(t, l, Batch{Source: "lookup", Records: records(start, "old"), Settled: start.Add(-time.Hour)})
 	for i := range 10 * minIDs {
@@ -178,6 +178,62 @@ func TestLedgerForgetsWhatCannotComeAgain(t *testing.T) {
 			t.Error("a duplicate within two hours was counted")
 		}
 	})
+}
+
+// A source that was renamed, or is refused for good, settles nothing ever again, and its records are remembered no longer than
+// anybody may look back. Those that work are in between.
+func TestLedgerForgetsWhoIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(State{}, nil, minIDs)
+		at := time.Now()
+		for i := range 10 * minIDs {
+			take(t, l, Batch{Source: "refused", Records: records(at, fmt.Sprint("r", i)), Settled: at.Add(-time.Minute)})
+		}
+		var s saved
+		checkpoint(t, l, &s)
+		most := 0
+		hours := func(n int) {
+			for i := range 60 * n {
+				now := time.Now()
+				take(t, l, Batch{Source: "works", Records: records(now, fmt.Sprint(now.Unix(), "/", i), fmt.Sprint(now.Unix(), "+", i)), Settled: now.Add(-15 * time.Minute)})
+				most = max(most, l.ids.n)
+				time.Sleep(time.Minute)
+			}
+		}
+		l = newLife(s.State, s.Counts, minIDs) // and it is renamed
+		hours(20)
+		take(t, l, Batch{Source: "refused", Records: records(at, "r0", "r9999")})
+		if l.Counts["r0"] != 1 || l.Counts["r9999"] != 1 {
+			t.Error("what a source may look back to was forgotten")
+		}
+		if n := 10*minIDs + 200; most > n {
+			t.Errorf("it remembered up to %d IDs, want %d at most: those of the source that works are in front of the others", most, n)
+		}
+		hours(10)
+		if n := l.ids.n; n > 100 || len(l.ids.ring) > minIDs {
+			t.Errorf("%d IDs are remembered, in room for %d; want those of a quarter of an hour", n, len(l.ids.ring))
+		}
+		checkpoint(t, l, &s)
+		if n := len(s.State.Sources["refused"].IDs); n > 0 {
+			t.Errorf("the checkpoint has %d bytes of IDs of who is gone", n)
+		}
+	})
+}
+
+func TestStateHalve(t *testing.T) {
+	now := time.Now()
+	l := newLife(State{}, nil, 0)
+	take(t, l, Batch{Source: "a", Records: append(records(now, "new1", "new2"), records(now.Add(-time.Minute), "old1", "old2")...)})
+	var s saved
+	checkpoint(t, l, &s)
+	if !s.State.Halve() {
+		t.Fatal("nothing was there to be halved")
+	}
+	l = newLife(s.State, s.Counts, 0)
+	take(t, l, Batch{Source: "a", Records: records(now, "new1", "new2", "old1", "old2")})
+	if diff := cmp.Diff(map[string]int{"new1": 1, "new2": 1, "old1": 2, "old2": 2}, l.Counts); diff != "" {
+		t.Errorf("the newest are what comes again: -want, +got:\n%s", diff)
+	}
 }
 
 // The process dies at any point of a long delivery, in which everything comes twice or three times, and what is not
