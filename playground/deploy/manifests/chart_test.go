@@ -1,7 +1,8 @@
 package manifests_test
 
 import (
-	"bytes"
+	"bufio"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,11 +13,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"crossplane-exporter/playground/controlplane"
 	"crossplane-exporter/playground/deploy/manifests"
 	"crossplane-exporter/playground/programs"
 )
@@ -129,22 +135,23 @@ func TestRefused(t *testing.T) {
 		flags  []string
 		want   string
 	}{
-		"Unknown":          {"A value that is misspelt would do nothing, in silence.", []string{"--set", "serviceMonitor.enable=true"}, "'enable' not allowed"},
-		"Replicas":         {"Two of the same count everything twice.", []string{"--set", "replicas=2"}, "'replicas' not allowed"},
-		"Type":             {"A boolean in quotes is true whatever it says.", []string{"--set-string", "serviceMonitor.enabled=false"}, "got string, want boolean"},
-		"Detail":           {"The exporter would not start.", []string{"--set", "exporter.detail=some"}, "/exporter/detail"},
-		"Rate":             {"AWS allows two requests a second.", []string{"--set", "cloudtrail.rate=5"}, "/cloudtrail/rate"},
-		"ARN":              {"A name is no ARN.", []string{"--set", "cloudtrail.roles={crossplane-exporter}"}, "/cloudtrail/roles/0"},
-		"Eventbridge":      {"Events of EventBridge come from a queue.", []string{"--set", "cloudtrail.source=eventbridge"}, "/cloudtrail/queue"},
-		"S3":               {"Log files are listed, or a queue tells of them.", []string{"--set", "cloudtrail.source=s3"}, "/cloudtrail/"},
-		"File":             {"Files are in a directory.", []string{"--set", "cloudtrail.source=file"}, "/cloudtrail/path"},
-		"Groups":           {"A role for all groups could read Secrets.", []string{"--set", "rbac.groups={*}"}, "/rbac/groups/0"},
-		"Core group":       {"So could one for the core group.", []string{"--set-json", `rbac.groups=[""]`}, "/rbac/groups/0"},
-		"Shard":            {"A shard's name is part of other names.", []string{"--set", "shards[0].name=A_b"}, "/shards/0/name"},
-		"Same shard":       {"Their objects would have the same name.", []string{"--set", "shards[0].name=a,shards[1].name=a"}, "two are called a"},
-		"Two trail shards": {"Each would count every call.", []string{"--set", "shards[0].name=a,shards[0].cloudtrail=true,shards[1].name=b,shards[1].cloudtrail=true"}, "a, b all have cloudtrail: true"},
-		"Alert":            {"An override of an alert that does not exist does nothing.", []string{"--set", "prometheusRule.enabled=true,prometheusRule.alerts.CrossplaneUp.for=5m"}, "there is no alert CrossplaneUp"},
-		"URL":              {"A link without a scheme leads nowhere.", []string{"--set", "prometheusRule.grafanaURL=grafana"}, "/prometheusRule/grafanaURL"},
+		"Unknown":           {"A value that is misspelt would do nothing, in silence.", []string{"--set", "serviceMonitor.enable=true"}, "'enable' not allowed"},
+		"Replicas":          {"Two of the same count everything twice.", []string{"--set", "replicas=2"}, "'replicas' not allowed"},
+		"Type":              {"A boolean in quotes is true whatever it says.", []string{"--set-string", "serviceMonitor.enabled=false"}, "got string, want boolean"},
+		"Detail":            {"The exporter would not start.", []string{"--set", "exporter.detail=some"}, "/exporter/detail"},
+		"Rate":              {"AWS allows two requests a second.", []string{"--set", "cloudtrail.rate=5"}, "/cloudtrail/rate"},
+		"ARN":               {"A name is no ARN.", []string{"--set", "cloudtrail.roles={crossplane-exporter}"}, "/cloudtrail/roles/0"},
+		"Eventbridge":       {"Events of EventBridge come from a queue.", []string{"--set", "cloudtrail.source=eventbridge"}, "/cloudtrail/queue"},
+		"S3":                {"Log files are listed, or a queue tells of them.", []string{"--set", "cloudtrail.source=s3"}, "/cloudtrail/"},
+		"File":              {"Files are in a directory.", []string{"--set", "cloudtrail.source=file"}, "/cloudtrail/path"},
+		"Groups":            {"A role for all groups could read Secrets.", []string{"--set", "rbac.groups={*}"}, "/rbac/groups/0"},
+		"Core group":        {"So could one for the core group.", []string{"--set-json", `rbac.groups=[""]`}, "/rbac/groups/0"},
+		"Shards":            {"They are a number; which kinds each has is not for people to say.", []string{"--set", "shards[0].name=aws"}, "/shards"},
+		"No shard":          {"Nothing would be watched.", []string{"--set", "shards=0"}, "/shards"},
+		"Shards of a queue": {"Each would count a part of the messages.", []string{"--set", "shards=2,cloudtrail.source=s3,cloudtrail.queue=https://sqs.eu-west-1.amazonaws.com/1/trail"}, "/cloudtrail/queue"},
+		"Regions of shards": {"None of them knows all regions.", []string{"--set", "shards=2,cloudtrail.source=lookup"}, "/cloudtrail/regions"},
+		"Alert":             {"An override of an alert that does not exist does nothing.", []string{"--set", "prometheusRule.enabled=true,prometheusRule.alerts.CrossplaneUp.for=5m"}, "there is no alert CrossplaneUp"},
+		"URL":               {"A link without a scheme leads nowhere.", []string{"--set", "prometheusRule.grafanaURL=grafana"}, "/prometheusRule/grafanaURL"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -196,32 +203,53 @@ func TestSchemaIsOfTheValues(t *testing.T) {
 	}
 }
 
-// TestFlags has the exporter read the flags that the chart gives it. It fails because there is no cluster, and not because it does not
-// know a flag.
+// TestFlags has the exporter read the flags and the environment that the chart gives it, up to where it would connect to a cluster.
 func TestFlags(t *testing.T) {
 	exporter, err := programs.BuildExporter(t.Context())
 	check(t, err)
+	nowhere := filepath.Join(t.TempDir(), "kubeconfig")
+	check(t, controlplane.WriteKubeconfig(nowhere, &rest.Config{Host: "https://127.0.0.1:1"}))
 	for name, flags := range values(t) {
 		t.Run(name, func(t *testing.T) {
 			objects, err := manifests.Helm(t.Context(), "crossplane-exporter", "monitoring", flags...)
 			check(t, err)
 			ran := 0
 			for _, o := range objects {
-				path := []string{"spec", "template", "spec", "containers"}
+				path := []string{"spec", "template", "spec"}
 				if o.GetKind() == "Pod" {
-					path = []string{"spec", "containers"}
+					path = path[2:]
 				}
-				containers, _, err := unstructured.NestedSlice(o.Object, path...)
+				spec, ok, err := unstructured.NestedMap(o.Object, path...)
 				check(t, err)
-				if len(containers) == 0 {
+				if !ok {
 					continue
 				}
-				args, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
-				check(t, err)
-				cmd := exec.CommandContext(t.Context(), exporter, append(args, "--kubeconfig", filepath.Join(t.TempDir(), "none"))...)
-				out, err := cmd.CombinedOutput()
-				if err == nil || !bytes.Contains(out, []byte("how to reach the cluster: ")) {
-					t.Errorf("%s %q: %v\n%s", o.GetKind(), args, err, out)
+				var pod corev1.PodSpec
+				check(t, runtime.DefaultUnstructuredConverter.FromUnstructured(spec, &pod))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				cmd := exec.CommandContext(ctx, exporter)
+				cmd.Env = append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true")
+				expand := strings.NewReplacer("$(POD_NAMESPACE)", "monitoring")
+				for _, e := range pod.Containers[0].Env {
+					value := e.Value
+					if e.ValueFrom != nil {
+						value = map[string]string{"metadata.namespace": "monitoring", "metadata.labels['apps.kubernetes.io/pod-index']": "1"}[e.ValueFrom.FieldRef.FieldPath]
+					}
+					cmd.Env = append(cmd.Env, e.Name+"="+value)
+				}
+				for _, a := range pod.Containers[0].Args {
+					cmd.Args = append(cmd.Args, expand.Replace(a))
+				}
+				want := "starting crossplane-exporter"
+				if o.GetKind() == "Pod" {
+					cmd.Args = append(cmd.Args, "--kubeconfig", filepath.Join(t.TempDir(), "none"))
+					want = "how to reach the cluster: "
+				} else {
+					cmd.Args = append(cmd.Args, "--kubeconfig", nowhere, "--web.listen-address=127.0.0.1:0")
+				}
+				if out := until(t, cmd, want); !strings.Contains(out, want) {
+					t.Errorf("%s %q does not say %q:\n%s", o.GetKind(), cmd.Args[1:], want, out)
 				}
 				ran++
 			}
@@ -230,6 +258,21 @@ func TestFlags(t *testing.T) {
 			}
 		})
 	}
+}
+
+// until runs a program until it says something, and returns all that it said.
+func until(t *testing.T, cmd *exec.Cmd, what string) string {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	check(t, err)
+	check(t, cmd.Start())
+	var said strings.Builder
+	for lines := bufio.NewScanner(stderr); lines.Scan() && !strings.Contains(said.String(), what); {
+		said.WriteString(lines.Text() + "\n")
+	}
+	_ = cmd.Process.Kill() // It may have ended.
+	_ = cmd.Wait()         // By the signal, or in an error.
+	return said.String()
 }
 
 // TestTwoReleases renders two releases for one namespace: none of their objects may have the same name.

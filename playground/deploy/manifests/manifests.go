@@ -2,6 +2,7 @@
 package manifests
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -97,14 +98,17 @@ func Kustomize(ctx context.Context, dir string) ([]*unstructured.Unstructured, e
 	return Decode(text)
 }
 
-// Decode reads YAML documents. Those that are empty are left out.
+// Decode reads YAML documents, in which no key may be there twice. Those that are empty are left out.
 func Decode(text []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
-	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), len(text)); ; {
-		o := &unstructured.Unstructured{}
-		err := d.Decode(&o.Object)
+	for r := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text))); ; {
+		document, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			return objects, nil
+		}
+		o := &unstructured.Unstructured{}
+		if err == nil {
+			err = sigsyaml.UnmarshalStrict(document, &o.Object)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("object %d: %w", len(objects), err)

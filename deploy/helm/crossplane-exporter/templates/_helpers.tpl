@@ -7,18 +7,22 @@
 {{- /* What never changes, because selectors cannot. The name is also the scrape job's, which the alerts select by. */ -}}
 {{- define "crossplane-exporter.selectorLabels" -}}
 app.kubernetes.io/name: crossplane-exporter
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "crossplane-exporter.labels" -}}
-{{ include "crossplane-exporter.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: crossplane
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "crossplane-exporter.labelsWith" (list . dict) -}}
+{{- end -}}
+
+{{- /* The labels of an object that has some of its own, of a list (root, own). None takes the place of the chart's: they are selected by. */ -}}
+{{- define "crossplane-exporter.labelsWith" -}}
+{{- $root := first . -}}
+{{- $labels := include "crossplane-exporter.selectorLabels" $root | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "crossplane" -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- mergeOverwrite dict $root.Values.commonLabels (last .) $labels | toYaml -}}
 {{- end -}}
 
 {{- define "crossplane-exporter.serviceAccountName" -}}
@@ -32,27 +36,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The workloads: one, or one a shard. As a JSON list of {name, shard}, because a template can only return text. */ -}}
-{{- define "crossplane-exporter.workloads" -}}
-{{- $fullname := include "crossplane-exporter.fullname" . -}}
-{{- $workloads := list -}}
-{{- $names := list -}}
-{{- $readers := list -}}
-{{- range .Values.shards -}}
-{{- if has .name $names -}}{{- fail (printf "shards: two are called %s" .name) -}}{{- end -}}
-{{- $names = append $names .name -}}
-{{- if .cloudtrail -}}{{- $readers = append $readers .name -}}{{- end -}}
-{{- $workloads = append $workloads (dict "name" (printf "%s-%s" $fullname .name) "shard" .) -}}
-{{- end -}}
-{{- if gt (len $readers) 1 -}}
-{{- fail (printf "shards: %s all have cloudtrail: true, and would each count every call" (join ", " $readers)) -}}
-{{- end -}}
-{{- $workloads | default (list (dict "name" $fullname "shard" dict)) | toJson -}}
+{{- /* What the exporter runs as. A StatefulSet numbers its pods, so that each is told which shard it is, and gives each a volume. */ -}}
+{{- define "crossplane-exporter.workload" -}}
+{{- or (gt (int .Values.shards) 1) (eq .Values.checkpoint.kind "volume") | ternary "StatefulSet" "Deployment" -}}
 {{- end -}}
 
-{{- /* The flags that say what is watched, which `check` takes too. Takes {root, shard}. */ -}}
+{{- /* The workload's name. That of shards is another one with a volume than without, because what makes volumes cannot be changed in a
+StatefulSet that is there. */ -}}
+{{- define "crossplane-exporter.workloadName" -}}
+{{- include "crossplane-exporter.fullname" . }}
+{{- if and (gt (int .Values.shards) 1) (ne .Values.checkpoint.kind "volume") }}-shard{{ end -}}
+{{- end -}}
+
+{{- /* The names of the ConfigMaps that checkpoints are kept in, a line each. */ -}}
+{{- define "crossplane-exporter.checkpoints" -}}
+{{- $name := printf "%s-checkpoint" (include "crossplane-exporter.fullname" .) -}}
+{{- if gt (int .Values.shards) 1 -}}
+{{- range until (int .Values.shards) }}
+{{ $name }}-{{ . }}
+{{- end }}
+{{- else }}
+{{ $name }}
+{{- end -}}
+{{- end -}}
+
+{{- /* The flags that say what is watched, which `check` takes too. */ -}}
 {{- define "crossplane-exporter.clusterArgs" -}}
-{{- $values := .root.Values -}}
+{{- $values := .Values -}}
 {{- with $values.exporter.logLevel }}
 - --log.level={{ . }}
 {{- end }}
@@ -62,17 +72,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with $values.exporter.teamLabel }}
 - {{ printf "--team-label=%s" . | quote }}
 {{- end }}
-{{- range concat $values.exporter.include (.shard.include | default list) }}
+{{- range $values.exporter.include }}
 - {{ printf "--include=%s" . | quote }}
 {{- end }}
-{{- range concat $values.exporter.exclude (.shard.exclude | default list) }}
+{{- range $values.exporter.exclude }}
 - {{ printf "--exclude=%s" . | quote }}
 {{- end }}
-{{- if and .shard.name (not .shard.cloudtrail) }}
-- --cloudtrail.source=none
-{{- else }}
 {{- include "crossplane-exporter.trailArgs" $values.cloudtrail }}
-{{- end }}
 {{- end -}}
 
 {{- define "crossplane-exporter.trailArgs" -}}
@@ -133,35 +139,25 @@ httpGet:
 {{ toYaml .settings }}
 {{- end -}}
 
-{{- define "crossplane-exporter.minReadySeconds" -}}
-{{- if not (kindIs "invalid" .Values.minReadySeconds) }}{{ .Values.minReadySeconds }}{{ else if .Values.web.basicAuth.secretName }}60{{ end -}}
+{{- /* What a workload and its pod template have in common. */ -}}
+{{- define "crossplane-exporter.pods" -}}
+revisionHistoryLimit: {{ .Values.revisionHistoryLimit }}
+selector:
+  matchLabels:
+    {{- include "crossplane-exporter.selectorLabels" . | nindent 4 }}
+template:
+  {{- include "crossplane-exporter.pod" . | nindent 2 }}
 {{- end -}}
 
-{{- /* The selector of a workload's pods. Takes {root, shard}. */ -}}
-{{- define "crossplane-exporter.podSelector" -}}
-{{ include "crossplane-exporter.selectorLabels" .root }}
-{{- with .shard.name }}
-app.kubernetes.io/component: shard-{{ . }}
-{{- end }}
-{{- end -}}
-
-{{- /* The pod of a workload. Takes {root, name, shard}. */ -}}
 {{- define "crossplane-exporter.pod" -}}
-{{- $root := .root -}}
-{{- $values := $root.Values -}}
+{{- $root := . -}}
+{{- $values := .Values -}}
 {{- $volume := eq $values.checkpoint.kind "volume" -}}
 metadata:
   labels:
-    {{- /* labels of your own go first, so that none can take the place of what is selected by */}}
-    {{- with omit $values.podLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- include "crossplane-exporter.podSelector" . | nindent 4 }}
+    {{- mergeOverwrite dict $values.podLabels (include "crossplane-exporter.selectorLabels" . | fromYaml) | toYaml | nindent 4 }}
   annotations:
-    kubectl.kubernetes.io/default-container: crossplane-exporter
-    {{- with $values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- mergeOverwrite (dict "kubectl.kubernetes.io/default-container" "crossplane-exporter") $values.podAnnotations | toYaml | nindent 4 }}
 spec:
   {{- with $values.imagePullSecrets }}
   imagePullSecrets:
@@ -183,11 +179,14 @@ spec:
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args:
         {{- if eq $values.checkpoint.kind "configmap" }}
-        - --checkpoint=configmap:$(POD_NAMESPACE)/{{ .name }}-checkpoint
+        - --checkpoint=configmap:$(POD_NAMESPACE)/{{ include "crossplane-exporter.fullname" $root }}-checkpoint
         {{- else if $volume }}
         - --checkpoint=file:/var/lib/crossplane-exporter/checkpoint.json.gz
         {{- else }}
         - --checkpoint=none
+        {{- end }}
+        {{- if gt (int $values.shards) 1 }}
+        - --shards={{ int $values.shards }}
         {{- end }}
         {{- with $values.exporter.detail }}
         - --detail={{ . }}
@@ -218,6 +217,12 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.namespace
+        {{- if gt (int $values.shards) 1 }}
+        - name: CROSSPLANE_EXPORTER_SHARD
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.labels['apps.kubernetes.io/pod-index']
+        {{- end }}
         {{- with $values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -229,7 +234,7 @@ spec:
         {{- include "crossplane-exporter.probe" (dict "root" $root "path" "/-/healthy" "settings" $values.livenessProbe) | nindent 8 }}
       readinessProbe:
         {{- include "crossplane-exporter.probe" (dict "root" $root "path" "/-/ready" "settings" $values.readinessProbe) | nindent 8 }}
-      {{- with .shard.resources | default $values.resources }}
+      {{- with $values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
