@@ -125,7 +125,7 @@ func TestAlertingTable(t *testing.T) {
 	words := strings.NewReplacer(
 		"crossplane-slack (slack, only in crossplane-office-hours)", "Slack, in office hours", "crossplane-slack (slack)", "Slack",
 		"crossplane-pager (opsgenie)", "pager", "crossplane-watchdog (webhook)", "dead man's switch",
-		`{alertname=~"CrossplanePackage(Revision|Runtime)?NotHealthy"}`, "Package…NotHealthy", "Crossplane", "",
+		"Crossplane", "",
 		" with the same cluster, ", " with the same ", " with the same cluster", "",
 	)
 	var table strings.Builder

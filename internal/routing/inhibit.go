@@ -5,8 +5,8 @@ const Watchdog = "CrossplaneWatchdog"
 
 // An Inhibition says that alerts are caused by another one, and need not be told of while that fires.
 //
-// What the rules themselves know of cause and effect needs none: a package and its revision, a composite and what it is made of, many
-// resources and each of them. And where labels do not say that two alerts belong together, there is none: a message too many is better
+// What the rules themselves know of cause and effect needs none: a package and its revision, a provider's package and the resources that
+// it serves, a composite and what it is made of, many resources and each of them. And where labels do not say that two alerts belong together, there is none: a message too many is better
 // than one too few.
 type Inhibition struct {
 	Why string
@@ -34,12 +34,6 @@ func Inhibitions() []Inhibition {
 			Cause:  []string{`alertname="CrossplaneDown"`},
 			Effect: []string{`alertname=~"Crossplane(Package|XRD|Composite|Claim|Readiness).+"`},
 			Equal:  []string{"cluster"},
-		},
-		{
-			Why:    "A provider that is not healthy looks after none of its resources.",
-			Cause:  []string{`alertname=~"CrossplanePackage(Revision|Runtime)?NotHealthy"`},
-			Effect: []string{`alertname=~"Crossplane(Many.+|ManagedResource.+|ResourcesFailing|ResourceFlapping|ResourceDeletionStuck|ProvisioningSlow)"`, `provider!=""`},
-			Equal:  []string{"cluster", "provider"},
 		},
 		{
 			Why:    "While dependencies cannot be resolved, nothing is installed.",
