@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -375,6 +376,7 @@ func (p *pager) next(ctx context.Context) (more bool, err error) {
 		if r, err := p.decoder.One([]byte(aws.ToString(e.CloudTrailEvent))); err != nil || r == nil {
 			p.decoder.Bad++
 		} else {
+			r.ID = cmp.Or(r.ID, aws.ToString(e.EventId)) // without one it would count anew in every sweep
 			p.batch = append(p.batch, *r)
 		}
 	}

@@ -490,3 +490,20 @@ func TestLookupOfRubbish(t *testing.T) {
 		}
 	})
 }
+
+// What LookupEvents lists has an ID of its own, which stands in for one that a record does not have: every sweep would count it anew.
+func TestLookupNamesTheNameless(t *testing.T) {
+	credentials(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		events := inRegion("eu-west-1", awstest.Generate(1, 20, time.Now().Add(-5*time.Minute), time.Now()))
+		for i := range events {
+			events[i].Nameless = true
+		}
+		w.trail.Add(time.Now(), events...)
+		p := start(t, &disk{}, w.open(t, nil).Lookup(LookupConfig{Regions: []string{"eu-west-1"}})...)
+		time.Sleep(10 * time.Minute)
+		p.die()
+		exactly(t, p.clone().IDs, events)
+	})
+}

@@ -54,7 +54,7 @@ type Decoder struct {
 	by                           caller
 	event, source, region, owner string
 	category                     string
-	readOnly                     opt
+	readOnly, management         opt
 	params, response, resources  []byte // copies of the raw values
 	leaves                       leaves
 }
@@ -206,7 +206,8 @@ func (d *Decoder) record() (ok bool, err error) {
 		return false, d.json.SkipValue()
 	}
 	d.rec, d.by = cloud.Record{Cloud: Name}, caller{}
-	d.event, d.source, d.region, d.owner, d.category, d.readOnly = "", "", "", "", "", absent
+	d.event, d.source, d.region, d.owner, d.category = "", "", "", "", ""
+	d.readOnly, d.management = absent, absent
 	d.params, d.response, d.resources = d.params[:0], d.response[:0], d.resources[:0]
 	if err := d.members(d.field); err != nil {
 		return false, err
@@ -248,6 +249,8 @@ func (d *Decoder) field(name []byte) (err error) {
 		var s string
 		s, err = d.word()
 		d.by.serviceEvent = s == "AwsServiceEvent"
+	case `"managementEvent"`:
+		d.management, err = d.bool()
 	case `"readOnly"`:
 		d.readOnly, err = d.bool()
 	case `"sessionCredentialFromConsole"`:
@@ -321,10 +324,17 @@ func (d *Decoder) finish() {
 	if d.by.issuerARN != "" {
 		r.Principal.Session = d.by.arn[strings.LastIndexByte(d.by.arn, '/')+1:]
 	}
-	if r.Write && r.Outcome == cloud.OK {
+	if r.Write && r.Outcome == cloud.OK && d.changes() {
 		r.Noun, r.Create = nounOf(r.Service, r.Operation)
 		r.Targets = d.targets()
 	}
+}
+
+// changes is whether a successful write changes the resource that it names. Data events are about what is in it, a bucket's
+// objects or a queue's messages; a dry run has a code, and has done nothing.
+func (d *Decoder) changes() bool {
+	data := d.management == no || d.management == absent && d.category != "" && d.category != "Management"
+	return !data && d.rec.Code == "" && !uses[d.rec.Service+":"+d.rec.Operation]
 }
 
 // object reads an object's members, or passes over what is none.

@@ -150,6 +150,66 @@ func TestNotMatched(t *testing.T) {
 	}
 }
 
+// Calls that change nothing about the resource that they name are calls, and no changes.
+func TestUsesAreNoChanges(t *testing.T) {
+	const (
+		data = `,"managementEvent":false,"eventCategory":"Data"`
+		dry  = `,"errorCode":"Client.DryRunOperation","errorMessage":"Request would have succeeded, but DryRun flag is set."`
+	)
+	index := cloud.NewIndex[string](Scope)
+	for _, m := range []cloud.Managed{
+		{Group: "s3.aws.upbound.io", Kind: "Bucket", ExternalName: "logs"},
+		{Group: "lambda.aws.upbound.io", Kind: "Function", ExternalName: "resize"},
+		{Group: "dynamodb.aws.upbound.io", Kind: "Table", ExternalName: "orders"},
+		{Group: "sqs.aws.upbound.io", Kind: "Queue", ExternalName: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"},
+		{Group: "sfn.aws.upbound.io", Kind: "StateMachine", ExternalName: "arn:aws:states:eu-west-1:111111111111:stateMachine:pay"},
+		{Group: "codebuild.aws.upbound.io", Kind: "Project", ExternalName: "shop"},
+		{Group: "ecr.aws.upbound.io", Kind: "Repository", ExternalName: "shop"},
+		{Group: "ec2.aws.upbound.io", Kind: "Instance", ExternalName: "i-0123456789abcdef0"},
+	} {
+		id, _ := Identify(m)
+		index.Set(m.Kind, id)
+	}
+	for name, tc := range map[string]struct {
+		reason                string
+		source, event, params string
+		more                  string // of the record
+		change                string // an operation that is one
+	}{
+		"PutObject":    {"an object is not its bucket", "s3", "PutObject", `{"bucketName":"logs","key":"a"}`, data, "PutBucketAcl"},
+		"DeleteObject": {"as above", "s3", "DeleteObject", `{"bucketName":"logs","key":"a"}`, data, "PutBucketAcl"},
+		"ByCategory":   {"Lake's records and EventBridge's may have one of the two", "s3", "DeleteObjects", `{"bucketName":"logs"}`, `,"eventCategory":"Data"`, "PutBucketAcl"},
+		"ByString":     {"booleans may be strings", "s3", "DeleteObjects", `{"bucketName":"logs"}`, `,"managementEvent":"false"`, "PutBucketAcl"},
+		"Network":      {"what went through a VPC endpoint", "s3", "DeleteObjects", `{"bucketName":"logs"}`, `,"eventCategory":"NetworkActivity"`, "PutBucketAcl"},
+		"Invoke":       {"it runs", "lambda", "Invoke20150331", `{"functionName":"resize"}`, "", "UpdateFunctionCode20150331v2"},
+		"PutItem":      {"a row is not its table", "dynamodb", "PutItem", `{"tableName":"orders"}`, data, "UpdateTable"},
+		"SendMessage":  {"a message is not its queue", "sqs", "SendMessage", `{"queueUrl":"https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"}`, data, "SetQueueAttributes"},
+		"Execution":    {"management, but a use", "states", "StartExecution", `{"stateMachineArn":"arn:aws:states:eu-west-1:111111111111:stateMachine:pay"}`, "", "UpdateStateMachine"},
+		"Build":        {"as above", "codebuild", "StartBuild", `{"projectName":"shop"}`, "", "UpdateProject"},
+		"Layer":        {"as above", "ecr", "UploadLayerPart", `{"repositoryName":"shop"}`, "", "PutImageTagMutability"},
+		"Upload":       {"as above", "ecr", "InitiateLayerUpload", `{"repositoryName":"shop"}`, "", "PutImageTagMutability"},
+		"DryRun":       {"it would have been", "ec2", "TerminateInstances", `{"instancesSet":{"items":[{"instanceId":"i-0123456789abcdef0"}]}}`, dry, "TerminateInstances"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decode := func(event, more string) *cloud.Record {
+				r, err := NewDecoder(&Principals{}).One(fmt.Appendf(nil, `{"eventTime":"2026-05-01T12:00:01Z","eventSource":"%s.amazonaws.com","eventName":%q,"readOnly":false,"recipientAccountId":"111111111111","requestParameters":%s%s}`,
+					tc.source, event, tc.params, more))
+				if err != nil || r == nil {
+					t.Fatalf("it is not counted: %v, %v", r, err)
+				}
+				return r
+			}
+			r := decode(tc.event, tc.more)
+			if got := index.Match(nil, r); len(got) != 0 || len(r.Targets) != 0 || !r.Write || r.Outcome != cloud.OK {
+				t.Errorf("%s: it is a change of %v: %+v", tc.reason, got, r)
+			}
+			if got := index.Match(nil, decode(tc.change, `,"managementEvent":true`)); len(got) != 1 || got[0].Related {
+				t.Errorf("%s: and what is one is not: %v", tc.reason, got)
+			}
+		})
+	}
+}
+
 func TestIdentify(t *testing.T) {
 	for group, want := range map[string]string{
 		"ec2.aws.upbound.io": "ec2", "ec2.aws.m.upbound.io": "ec2", "elbv2.aws.crossplane.io": "elasticloadbalancing",

@@ -20,6 +20,8 @@ type Event struct {
 	Source   string // ec2.amazonaws.com
 	Name     string
 	ReadOnly bool
+	// Data is whether it is about what is in a resource. Nameless is whether the record does not have the ID.
+	Data, Nameless bool
 	// Role is the ARN of the role that the caller was in, with Session; or User that of the user that it was.
 	Role, Session, User string
 	// Console is whether the session came from the web console.
@@ -52,6 +54,12 @@ func (e *Event) Record() map[string]any {
 		"requestParameters": nilIfEmpty(e.Request), "responseElements": nilIfEmpty(e.Response), "requestID": e.ID, "eventID": e.ID,
 		"readOnly": e.ReadOnly, "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": e.Account, "eventCategory": "Management",
 		"tlsDetails": map[string]any{"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": e.Source},
+	}
+	if e.Data {
+		r["managementEvent"], r["eventCategory"] = false, "Data"
+	}
+	if e.Nameless {
+		delete(r, "eventID")
 	}
 	if e.ErrorCode != "" {
 		r["errorCode"], r["errorMessage"] = e.ErrorCode, e.Message
