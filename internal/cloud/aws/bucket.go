@@ -1,10 +1,14 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +30,7 @@ type BucketConfig struct {
 	Queue string
 	// Bucket is listed if there is no queue, below Prefix: what comes before AWSLogs/.
 	Bucket, Prefix string
-	// Region is the bucket's, the session's if empty.
+	// Region is the bucket's; if empty, the queue's, or without one the session's. Where S3 says another, that one.
 	Region string
 	// Account is the one to read bucket and queue with.
 	Account Account
@@ -45,7 +49,7 @@ func (s *Session) Bucket(c BucketConfig) cloud.Source {
 	if c.Workers == 0 {
 		c.Workers = 2
 	}
-	store := s.store(c.Account, c.Region)
+	store := s.store(c.Account, cmp.Or(c.Region, regionOfQueue(c.Queue)))
 	if c.Queue != "" {
 		b := &notified{
 			standing: standing{log: s.config.Log, status: queueStatus("s3", c.Queue, c.Account)},
@@ -67,15 +71,19 @@ type store struct {
 	*standing
 	who     *Principals
 	account Account
-	region  string
+	region  string // where buckets are that nobody says it of
 	client  func(region string) *s3.Client
 
-	clientsMu sync.Mutex
+	clientsMu sync.Mutex // of what follows
 	clients   map[string]*s3.Client
+	found     map[string]string // regions of buckets, as S3 says
 }
 
 func (s *Session) store(a Account, region string) *store {
-	st := &store{who: s.config.Principals, account: a, region: region, clients: map[string]*s3.Client{}}
+	st := &store{
+		who: s.config.Principals, account: a, region: s.in(a, region).Region,
+		clients: map[string]*s3.Client{}, found: map[string]string{},
+	}
 	st.client = func(region string) *s3.Client {
 		return s3.NewFromConfig(s.in(a, region), func(o *s3.Options) {
 			o.BaseEndpoint = endpoint(s.config.Endpoints.S3)
@@ -101,14 +109,41 @@ func (s *store) in(region string) *s3.Client {
 	return c
 }
 
+// regionOf is where to ask for a bucket that is said to be in a region, or nowhere.
+func (s *store) regionOf(bucket, said string) string {
+	s.clientsMu.Lock()
+	defer s.clientsMu.Unlock()
+	return cmp.Or(s.found[bucket], said, s.region)
+}
+
+// elsewhere is whether an error that a region answered with says that the bucket is in another one, and always in the same.
+func (s *store) elsewhere(bucket, asked string, err error) bool {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil {
+		return false
+	}
+	region := response.Response.Header.Get("X-Amz-Bucket-Region")
+	if !isRegion(region) || region == asked {
+		return false
+	}
+	s.clientsMu.Lock()
+	defer s.clientsMu.Unlock()
+	before := s.found[bucket]
+	s.found[bucket] = region
+	return before == "" || before == region
+}
+
 // read counts a file. It returns nil if it is done with it, for good or ill, and finish will be called.
 func (s *store) read(ctx context.Context, in cloud.Inbox, d *Decoder, o object, p *part, finish func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if o.region == "" {
-		o.region = s.region
-	}
+	said := o.region
+	o.region = s.regionOf(o.bucket, said)
 	out, err := s.in(o.region).GetObject(ctx, &s3.GetObjectInput{Bucket: &o.bucket, Key: &o.key})
+	if err != nil && s.elsewhere(o.bucket, o.region, err) {
+		o.region = s.regionOf(o.bucket, said)
+		out, err = s.in(o.region).GetObject(ctx, &s3.GetObjectInput{Bucket: &o.bucket, Key: &o.key})
+	}
 	if err != nil {
 		var response *awshttp.ResponseError
 		if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound && strings.Contains(err.Error(), "NoSuchKey") {
@@ -122,6 +157,8 @@ func (s *store) read(ctx context.Context, in cloud.Inbox, d *Decoder, o object, 
 	body := newBody(out.Body)
 	defer body.Close() //nolint:errcheck // It is only read.
 	p.whole = func() bool {
+		// What is broken in its middle may have come to us whole.
+		_, _ = io.Copy(io.Discard, body)
 		return body.failed == nil && (out.ContentLength == nil || body.n >= *out.ContentLength)
 	}
 	err = p.deliver(ctx, in, d, body, finish)
@@ -401,23 +438,36 @@ func (b *listed) Run(ctx context.Context, in cloud.Inbox) error {
 	d := NewDecoder(b.store.who)
 	for failures := 0; ctx.Err() == nil; {
 		start := time.Now().UTC()
-		err := b.pass(ctx, in, d)
-		wait := b.config.Pause - time.Since(start)
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // It was asked to stop.
-		case err != nil:
-			failures++
-			wait = backoff(failures)
-			b.failing("list", err, wait)
-		default:
-			failures = 0
-			b.recovered("list")
-			b.advance(ctx, in, start)
+		b.forgo(start)
+		left := b.pass(ctx, in, d)
+		if ctx.Err() != nil {
+			return nil
 		}
+		wait := b.config.Pause - time.Since(start)
+		if failures++; left.any() {
+			wait = backoff(failures)
+		} else {
+			failures = 0
+		}
+		b.say("list", left.lists, wait)
+		b.say("read", left.files, wait)
+		b.advance(ctx, in, start, left)
 		sleep(ctx, wait)
 	}
 	return nil
+}
+
+// say notes what went wrong with some of what was tried, or that nothing did.
+func (b *listed) say(what string, errs []error, retry time.Duration) {
+	const enough = 3
+	switch n := len(errs); {
+	case n == 0:
+		b.recovered(what)
+		return
+	case n > enough:
+		errs = append(errs[:enough:enough], fmt.Errorf("and %d more", n-enough))
+	}
+	b.failing(what, errors.Join(errs...), retry)
 }
 
 // Probe implements cloud.Prober.
@@ -432,10 +482,6 @@ func (b *listed) resume(marks map[string]string) {
 	now := time.Now().UTC()
 	b.done, b.skip = map[string]time.Time{}, map[string]int{}
 	b.cursor = resumeAt(&b.standing, marks[markCursor], now, b.config.Start)
-	if oldest := now.Add(-b.config.Lookback); b.cursor.Before(oldest) {
-		b.missed(b.cursor, oldest)
-		b.cursor = oldest
-	}
 	for key, value := range marks {
 		if name, ok := strings.CutPrefix(key, markDone); ok {
 			b.done[name], _ = time.Parse(nameTime, value)
@@ -445,57 +491,137 @@ func (b *listed) resume(marks map[string]string) {
 	}
 }
 
-// pass lists the bucket once and counts what is new.
-func (b *listed) pass(ctx context.Context, in cloud.Inbox, d *Decoder) error {
+// forgo gives up what is too far back by now: it was away, or could not read something for as long.
+func (b *listed) forgo(now time.Time) {
+	if oldest := now.Add(-b.config.Lookback); b.cursor.Before(oldest) {
+		b.missed(b.cursor, oldest)
+		b.cursor = oldest
+	}
+}
+
+// leftovers are what a pass could not list or read. Nothing of it is from before since.
+type leftovers struct {
+	since        time.Time
+	lists, files []error
+}
+
+func (l *leftovers) any() bool { return len(l.lists)+len(l.files) > 0 }
+
+// list notes what could not be listed, so that nobody knows what is in it.
+func (l *leftovers) list(err error, cursor time.Time) {
+	l.lists = append(l.lists, err)
+	l.since = cursor
+}
+
+func (l *leftovers) file(err error, at time.Time) {
+	if !l.any() || at.Before(l.since) {
+		l.since = at
+	}
+	l.files = append(l.files, err)
+}
+
+// maxTroubles is how many requests of a pass may fail for reasons that are not those of one file or prefix.
+const maxTroubles = 3
+
+var errForLater = errors.New("the rest is left for later")
+
+// troubles is whether an error is likely to come again with whatever is asked for next.
+func troubles(err error) bool {
+	return slices.Contains([]cloud.Outcome{cloud.Throttled, cloud.Timeout, cloud.Connect, cloud.Auth}, outcome(err))
+}
+
+// pass lists the bucket once and counts what is new. A file that cannot be read, or a prefix that cannot be listed, does not
+// keep it from the others.
+func (b *listed) pass(ctx context.Context, in cloud.Inbox, d *Decoder) (left leftovers) {
 	trails, err := b.trails(ctx)
 	if err != nil {
-		return err
+		left.list(err, b.cursor)
+		return left
 	}
+	troubled := 0
 	for _, prefix := range trails {
 		account, region := trailOf(prefix)
 		after := prefix + b.cursor.Format("2006/01/02/") + account + "_CloudTrail_" + region + "_" + b.cursor.Format(nameTime)
-		pages := s3.NewListObjectsV2Paginator(b.store.in(""), &s3.ListObjectsV2Input{
-			Bucket: &b.config.Bucket, Prefix: &prefix, StartAfter: &after,
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return b.fail(ctx, err)
-			}
-			b.worked("list")
+		err := b.list(ctx, &s3.ListObjectsV2Input{Prefix: &prefix, StartAfter: &after}, func(page *s3.ListObjectsV2Output) error {
 			for _, o := range page.Contents {
-				if err := b.count(ctx, in, d, aws.ToString(o.Key)); err != nil {
-					return err
+				at, err := b.count(ctx, in, d, aws.ToString(o.Key))
+				if err == nil {
+					continue
 				}
+				left.file(err, at)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if troubles(err) {
+					troubled++
+				}
+				if troubled >= maxTroubles {
+					return errForLater
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			if troubles(err) {
+				troubled++
+			}
+			left.list(err, b.cursor)
+			if ctx.Err() != nil || troubled >= maxTroubles {
+				return left
 			}
 		}
 	}
-	return nil
+	return left
 }
 
-func (b *listed) count(ctx context.Context, in cloud.Inbox, d *Decoder, key string) error {
+// list calls each for the pages of a listing.
+func (b *listed) list(ctx context.Context, in *s3.ListObjectsV2Input, each func(*s3.ListObjectsV2Output) error) error {
+	in.Bucket = &b.config.Bucket
+	for {
+		region := b.store.regionOf(b.config.Bucket, "")
+		page, err := b.store.in(region).ListObjectsV2(ctx, in)
+		if err != nil {
+			if b.store.elsewhere(b.config.Bucket, region, err) {
+				continue
+			}
+			return fail(ctx, err, b.status.Account, region, "bucket "+b.config.Bucket)
+		}
+		b.update(func(s *cloud.Status) { s.LastSuccess = time.Now() })
+		if err := each(page); err != nil || !aws.ToBool(page.IsTruncated) {
+			return err
+		}
+		in.ContinuationToken = page.NextContinuationToken
+	}
+}
+
+// count counts a file unless it has been, and is when it was delivered.
+func (b *listed) count(ctx context.Context, in cloud.Inbox, d *Decoder, key string) (time.Time, error) {
 	at, ok := timeInName(key)
 	if !ok || !isLog(key) {
-		return nil
+		return at, nil
 	}
 	name := markOf("s3://" + b.config.Bucket + "/" + key)
 	if _, ok := b.done[name]; ok {
-		return nil
+		return at, nil
 	}
 	p := &part{source: b.Name(), name: name, done: at.Format(nameTime), skip: b.skip[name]}
 	err := b.store.read(ctx, in, d, object{b.config.Bucket, key, b.config.Region}, p, nil)
 	if err != nil {
 		b.skip[name] = p.skip
-		return err
+		return at, err
 	}
 	delete(b.skip, name)
 	b.done[name] = at
-	return nil
+	return at, nil
 }
 
-// advance moves the cursor after a pass that began at a time, and forgets the files before it.
-func (b *listed) advance(ctx context.Context, in cloud.Inbox, start time.Time) {
-	if to := start.Add(-nameDelay); to.After(b.cursor) {
+// advance moves the cursor after a pass that began at a time, but not beyond what it has left, and forgets the files before it.
+func (b *listed) advance(ctx context.Context, in cloud.Inbox, start time.Time, left leftovers) {
+	to := start.Add(-nameDelay)
+	if left.any() && left.since.Before(to) {
+		to = left.since
+	}
+	if to.After(b.cursor) {
 		b.cursor = to
 	}
 	marks := []cloud.Mark{{Key: markCursor, Value: b.cursor.Format(time.RFC3339)}}
@@ -505,7 +631,9 @@ func (b *listed) advance(ctx context.Context, in cloud.Inbox, start time.Time) {
 			marks = append(marks, cloud.Mark{Key: markDone + name})
 		}
 	}
-	b.update(func(s *cloud.Status) { s.Through = start })
+	if !left.any() {
+		b.update(func(s *cloud.Status) { s.Through = start })
+	}
 	// It only fails if ctx ended: then this is done again.
 	_ = in.Take(ctx, cloud.Batch{Source: b.Name(), Marks: marks})
 }
@@ -543,23 +671,13 @@ func (b *listed) trails(ctx context.Context) ([]string, error) {
 // below are the prefixes one level below a prefix.
 func (b *listed) below(ctx context.Context, prefix string) ([]string, error) {
 	var found []string
-	pages := s3.NewListObjectsV2Paginator(b.store.in(""), &s3.ListObjectsV2Input{
-		Bucket: &b.config.Bucket, Prefix: &prefix, Delimiter: aws.String("/"),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, b.fail(ctx, err)
-		}
+	err := b.list(ctx, &s3.ListObjectsV2Input{Prefix: &prefix, Delimiter: aws.String("/")}, func(page *s3.ListObjectsV2Output) error {
 		for _, p := range page.CommonPrefixes {
 			found = append(found, aws.ToString(p.Prefix))
 		}
-	}
-	return found, nil
-}
-
-func (b *listed) fail(ctx context.Context, err error) error {
-	return fail(ctx, err, b.status.Account, b.status.Region, "bucket "+b.config.Bucket)
+		return nil
+	})
+	return found, err
 }
 
 // trailOf are the account and the region in a prefix of trails.

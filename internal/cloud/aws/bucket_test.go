@@ -290,6 +290,19 @@ func TestBucketTroubles(t *testing.T) {
 		}, false, []string{"no answer in time", "s3://" + bucket + "/" + bad}},
 		"Torn":    {"it was cut when it was made", func(_ *testing.T, whole []byte) []byte { return whole[:len(whole)*2/3] }, nil, true, nil},
 		"TornEnd": {"by a byte", func(_ *testing.T, whole []byte) []byte { return whole[:len(whole)-1] }, nil, true, nil},
+		"Middle": {"a byte of a long one has gone wrong", func(t *testing.T, _ []byte) []byte {
+			long := logFileOf(t, awstest.Generate(3, 5000, now, now.Add(time.Hour)))
+			long[len(long)/5] ^= 0x55
+			return long
+		}, nil, true, nil},
+		"MiddleOfJSON": {"it was made wrong", func(t *testing.T, _ []byte) []byte {
+			noise := make([]byte, 1<<20)
+			r := rand.New(rand.NewPCG(1, 1))
+			for i := range noise {
+				noise[i] = byte(r.Uint32())
+			}
+			return []byte(zip(t, `{"Records":[`+full+`,}`+string(noise)))
+		}, nil, true, nil},
 		"Rubbish": {"it is something else", func(*testing.T, []byte) []byte { return []byte("hello") }, nil, true, nil},
 		"Deleted": {"it is gone", func(*testing.T, []byte) []byte { return nil }, nil, true, nil},
 	}
@@ -546,6 +559,130 @@ func TestBucketListed(t *testing.T) {
 			t.Errorf("%d marks: those of files from long ago are not forgotten", marks)
 		}
 	})
+}
+
+// A file that may not be read keeps no other one waiting. It is read once it may be, and given up in the end.
+func TestBucketListedGoesOn(t *testing.T) {
+	credentials(t)
+	synctest.Test(t, func(t *testing.T) {
+		s3 := newBucket(t)
+		w := &world{s3: s3}
+		now := time.Now()
+		events := awstest.Generate(1, 600, now, now.Add(time.Hour))
+		var keys []string
+		for i := range 6 {
+			keys = append(keys, awstest.LogName("111111111111", []string{"eu-west-1", "us-east-1"}[i%2], now.Add(time.Duration(i)*time.Minute), i))
+			s3.put(t, keys[i], logFileOf(t, events[i*100:(i+1)*100]))
+		}
+		late, never := keys[0], keys[3]
+		s3.failWith(func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, never) || strings.HasSuffix(r.URL.Path, late) && time.Since(now) < 3*time.Hour {
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+				return true
+			}
+			return false
+		})
+		d, c := &disk{}, BucketConfig{Bucket: bucket, Region: "eu-west-1"}
+		source := w.bucket(t, c)
+		p := start(t, d, source)
+		time.Sleep(10 * time.Minute)
+		without := append(append([]awstest.Event(nil), events[100:300]...), events[400:]...)
+		exactly(t, p.clone().IDs, without)
+		err := source.Status().Err
+		for _, say := range []string{"allow s3:GetObject", late, never} {
+			if err == nil || !strings.Contains(err.Error(), say) {
+				t.Errorf("%v does not say %q", err, say)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		p.save(t)
+		p.die()
+		source = w.bucket(t, c)
+		p = start(t, d, source)
+		time.Sleep(2 * time.Hour)
+		exactly(t, p.clone().IDs, append(without, events[:100]...))
+		if st := source.Status(); st.Err == nil || strings.Contains(st.Err.Error(), late) || !st.Through.Before(time.Now().Add(-time.Hour)) {
+			t.Errorf("what may still be read is forgotten: %+v", st)
+		}
+		if n := strings.Count(w.logs.String(), "cannot read audit trail"); n > 2 {
+			t.Errorf("it complained %d times:\n%s", n, w.logs.String())
+		}
+		time.Sleep(24 * time.Hour)
+		if st := source.Status(); st.Err != nil || st.Missed == 0 || s3.asked(never) > 500 {
+			t.Errorf("asked %d times for what cannot be read, and not given it up: %+v", s3.asked(never), st)
+		}
+		exactly(t, p.clone().IDs, append(without, events[:100]...))
+	})
+}
+
+// A bucket answers in its own region alone, and says which that is.
+func TestBucketElsewhere(t *testing.T) {
+	credentials(t)
+	for name, tc := range map[string]struct {
+		config  BucketConfig
+		home    string
+		message string
+		wrong   int // requests to the wrong region
+	}{
+		"Listed":     {BucketConfig{Bucket: bucket}, "eu-central-1", "", 1},
+		"Said":       {BucketConfig{Bucket: bucket, Region: "eu-central-1"}, "eu-central-1", "", 0},
+		"Queue":      {BucketConfig{Queue: "https://sqs.eu-central-1.amazonaws.com/111111111111/trail"}, "eu-central-1", "CloudTrail", 0},
+		"OtherQueue": {BucketConfig{Queue: "https://sqs.eu-central-1.amazonaws.com/111111111111/trail"}, "ap-south-1", "CloudTrail", 1},
+		"Message":    {BucketConfig{Queue: queueURL}, "eu-west-1", "S3", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s3 := newBucket(t)
+				w := &world{s3: s3}
+				events := awstest.Generate(1, 200, time.Now(), time.Now().Add(time.Hour))
+				var keys []string
+				for i := range 2 {
+					keys = append(keys, LogName("111111111111", time.Now(), i))
+					s3.put(t, keys[i], logFileOf(t, events[i*100:(i+1)*100]))
+				}
+				var wrong, denied atomic.Int64
+				s3.failWith(func(w http.ResponseWriter, r *http.Request) bool {
+					if strings.Contains(r.Header.Get("Authorization"), "/"+tc.home+"/s3/") {
+						if denied.Load() == 0 {
+							return false
+						}
+						w.WriteHeader(http.StatusForbidden)
+						_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+						return true
+					}
+					wrong.Add(1)
+					w.Header().Set("X-Amz-Bucket-Region", tc.home)
+					w.WriteHeader(http.StatusMovedPermanently)
+					_, _ = io.WriteString(w, "<Error><Code>PermanentRedirect</Code><Message>It is elsewhere.</Message></Error>")
+					return true
+				})
+				switch tc.message {
+				case "S3":
+					w.sqs.Send(tc.config.Queue, s3Message(keys...))
+				case "CloudTrail":
+					w.sqs.Send(tc.config.Queue, cloudTrailMessage(keys...))
+				}
+				source := w.bucket(t, tc.config)
+				p := start(t, &disk{}, source)
+				time.Sleep(5 * time.Minute)
+				exactly(t, p.clone().IDs, events)
+				if n := int(wrong.Load()); n > 2*tc.wrong || n < tc.wrong { // two files may be asked for at once
+					t.Errorf("%d requests went to the wrong region, want %d", n, tc.wrong)
+				}
+				denied.Store(1)
+				if tc.message == "" {
+					s3.put(t, LogName("111111111111", time.Now(), 3), logFileOf(t, events))
+				} else {
+					w.sqs.Send(tc.config.Queue, cloudTrailMessage("new.json.gz"))
+				}
+				time.Sleep(5 * time.Minute)
+				if err := source.Status().Err; tc.message != "S3" && (err == nil || !strings.Contains(err.Error(), "region "+tc.home)) {
+					t.Errorf("%v does not say the region", err)
+				}
+			})
+		})
+	}
 }
 
 func TestBucketListedIsKeptOut(t *testing.T) {
