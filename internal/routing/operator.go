@@ -78,6 +78,9 @@ func (r rendering) respell(n *yaml.Node) error {
 	n.Content = nil
 	for i := 0; i < len(whole); i += 2 {
 		key, value := whole[i], whole[i+1]
+		if key.Value == "links" {
+			rename(value, "text", "alt")
+		}
 		switch {
 		case strings.HasSuffix(key.Value, "matchers"):
 			if err := matchers(value); err != nil {
@@ -103,6 +106,17 @@ func (r rendering) respell(n *yaml.Node) error {
 		n.Content = append(n.Content, key, value)
 	}
 	return nil
+}
+
+// rename gives a key of all maps of a list another name.
+func rename(list *yaml.Node, from, to string) {
+	for _, n := range list.Content {
+		for i := 0; i < len(n.Content); i += 2 {
+			if n.Content[i].Value == from {
+				n.Content[i].Value = to
+			}
+		}
+	}
 }
 
 var underscore = regexp.MustCompile(`_([a-z]+)`)

@@ -23,10 +23,21 @@ func in(f Format) Options {
 }
 
 func TestRenderShipped(t *testing.T) {
+	dir := filepath.Join("..", "..", "deploy", "alertmanager")
 	for file, f := range map[string]Format{"alertmanager.yml": Plain, "alertmanagerconfig.yaml": Operator, "kube-prometheus-stack.yaml": KubePrometheusStack} {
 		text, err := Render(in(f))
 		check(t, err)
-		golden(t, "What is in deploy/alertmanager is rendered.", filepath.Join("..", "..", "deploy", "alertmanager", file), text)
+		golden(t, "What is in deploy/alertmanager is rendered.", filepath.Join(dir, file), text)
+		// The operator's test is in another module, and reads files.
+		for _, p := range []Pager{JSM, PagerDuty} {
+			o := in(f)
+			o.Pager = p
+			text, err := Render(o)
+			check(t, err)
+			if f != KubePrometheusStack {
+				golden(t, "Each pager is rendered for the test with Prometheus Operator.", filepath.Join(dir, "operator", "testdata", string(p), file), text)
+			}
+		}
 	}
 }
 

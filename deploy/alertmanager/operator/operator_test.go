@@ -35,30 +35,54 @@ var secrets = map[string]string{
 	"watchdog-url": "https://watchdog.example.org/ping/1f1b1c2d",
 }
 
-// base is what stands there before the AlertmanagerConfig is put into it: what the plain form has for all other alerts.
-const base = `{"templates": ["templates/*.tmpl"], "route": {"receiver": "default"}, "receivers": [{"name": "default"}]}`
+// base is what stands there before the AlertmanagerConfig is put into it: what the plain form has for all other alerts, and the inhibit
+// rules that kube-prometheus-stack has by default.
+const base = `
+templates: ["templates/*.tmpl"]
+route: {receiver: default}
+receivers: [{name: default}]
+inhibit_rules:
+  - source_matchers: [severity = critical]
+    target_matchers: ["severity =~ warning|info"]
+    equal: [namespace, alertname]
+  - source_matchers: [severity = warning]
+    target_matchers: [severity = info]
+    equal: [namespace, alertname]
+  - source_matchers: [alertname = InfoInhibitor]
+    target_matchers: [severity = info]
+    equal: [namespace]
+  - target_matchers: [alertname = InfoInhibitor]
+`
+
+// pagers are where the AlertmanagerConfig for each pager is, and the plain form.
+var pagers = map[string]string{"opsgenie": "..", "jsm": filepath.Join("testdata", "jsm"), "pagerduty": filepath.Join("testdata", "pagerduty")}
 
 // TestSameAsPlain compares the two forms, whatever the operator's strategy as long as it is one that works.
 func TestSameAsPlain(t *testing.T) {
-	want := plain(t)
-	for _, strategy := range []monitoringv1.AlertmanagerConfigMatcherStrategyType{
-		monitoringv1.NoneConfigMatcherStrategyType,
-		monitoringv1.OnNamespaceExceptForAlertmanagerNamespaceConfigMatcherStrategyType,
-	} {
-		t.Run(string(strategy), func(t *testing.T) {
-			if diff := cmp.Diff(want, built(t, strategy)); diff != "" {
-				t.Errorf("Alertmanager's configuration (-plain +of the AlertmanagerConfig):\n%s", diff)
-			}
-		})
+	for pager, dir := range pagers {
+		want := plain(t, dir)
+		for _, strategy := range []monitoringv1.AlertmanagerConfigMatcherStrategyType{
+			monitoringv1.NoneConfigMatcherStrategyType,
+			monitoringv1.OnNamespaceExceptForAlertmanagerNamespaceConfigMatcherStrategyType,
+		} {
+			t.Run(pager+"/"+string(strategy), func(t *testing.T) {
+				got := built(t, dir, strategy)
+				got["inhibit_rules"] = got["inhibit_rules"].([]any)[len(normal(t, []byte(base))["inhibit_rules"].([]any)):]
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("Alertmanager's configuration (-plain +of the AlertmanagerConfig):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 
 // TestNamespaceTrap shows what happens by default, so that nobody has to find out: only alerts of one namespace are routed.
 func TestNamespaceTrap(t *testing.T) {
-	cfg := built(t, monitoringv1.OnNamespaceConfigMatcherStrategyType)
+	cfg := built(t, "..", monitoringv1.OnNamespaceConfigMatcherStrategyType)
+	rules := cfg["inhibit_rules"].([]any) // Those that were there before come first.
 	for what, matchers := range map[string]any{
 		"route":        cfg["route"].(map[string]any)["routes"].([]any)[0].(map[string]any)["matchers"],
-		"inhibit rule": cfg["inhibit_rules"].([]any)[0].(map[string]any)["source_matchers"],
+		"inhibit rule": rules[len(rules)-1].(map[string]any)["source_matchers"],
 	} {
 		if !slices.Contains(matchers.([]any), any(`namespace="monitoring"`)) {
 			t.Errorf("%s: got %v, want a matcher of the namespace: then what the AlertmanagerConfig says of it is not true any more", what, matchers)
@@ -66,11 +90,11 @@ func TestNamespaceTrap(t *testing.T) {
 	}
 }
 
-// built is Alertmanager's configuration as the operator makes it of the AlertmanagerConfig.
-func built(t *testing.T, strategy monitoringv1.AlertmanagerConfigMatcherStrategyType) map[string]any {
+// built is Alertmanager's configuration as the operator makes it of the AlertmanagerConfig in a directory.
+func built(t *testing.T, dir string, strategy monitoringv1.AlertmanagerConfigMatcherStrategyType) map[string]any {
 	t.Helper()
 	var amc monitoringv1alpha1.AlertmanagerConfig
-	text := read(t, "alertmanagerconfig.yaml")
+	text := read(t, filepath.Join(dir, "alertmanagerconfig.yaml"))
 	check(t, yaml.UnmarshalStrict(text, &amc))
 	check(t, v1alpha1.ValidateAlertmanagerConfig(&amc))
 
@@ -95,14 +119,12 @@ func built(t *testing.T, strategy monitoringv1.AlertmanagerConfigMatcherStrategy
 	return cfg
 }
 
-// plain is the plain form, with secrets in place of files.
-func plain(t *testing.T) map[string]any {
+// plain is the plain form in a directory, with secrets in place of files.
+func plain(t *testing.T, dir string) map[string]any {
 	t.Helper()
-	dir := t.TempDir()
-	text := string(read(t, "alertmanager.yml"))
+	text := string(read(t, filepath.Join(dir, "alertmanager.yml")))
 	for key, value := range secrets {
-		check(t, os.WriteFile(filepath.Join(dir, key), []byte(value), 0o600))
-		for _, field := range []string{"credentials", "api_key", "url"} {
+		for _, field := range []string{"credentials", "api_key", "routing_key", "url"} {
 			text = strings.ReplaceAll(text, field+"_file: /etc/alertmanager/secrets/crossplane-alertmanager/"+key, field+": "+value)
 		}
 	}
@@ -139,7 +161,7 @@ func data() map[string][]byte {
 
 func read(t *testing.T, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", name))
+	text, err := os.ReadFile(name)
 	check(t, err)
 	return text
 }
