@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +18,7 @@ type routesCmd struct {
 	Label      map[string]string `placeholder:"NAME=VALUE" help:"A label that all alerts have, such as Prometheus' external labels. Can be repeated."`
 }
 
-// Run prints where each alert goes. It fails if one goes nowhere.
+// Run prints where each alert goes. It fails if one goes nowhere, or if the watchdog could be muted.
 func (c *routesCmd) Run(k *kong.Context) error {
 	cfg, err := routing.Load(c.ConfigFile)
 	if err != nil {
@@ -35,10 +36,12 @@ func (c *routesCmd) Run(k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	rows := cfg.Report(routing.Alerts(alerts, loki), c.Team, c.Label)
+	shipped := routing.Alerts(alerts, loki)
+	rows := cfg.Report(shipped, c.Team, c.Label)
 	if err := routing.WriteText(k.Stdout, rows); err != nil {
 		return err
 	}
+	var errs []error
 	var lost []string
 	for _, r := range rows {
 		if r.Lost {
@@ -46,7 +49,13 @@ func (c *routesCmd) Run(k *kong.Context) error {
 		}
 	}
 	if len(lost) > 0 {
-		return fmt.Errorf("%s: nobody is told of %s: route it to a receiver that has integrations", c.ConfigFile, strings.Join(lost, ", "))
+		errs = append(errs, fmt.Errorf("%s: nobody is told of %s: route it to a receiver that has integrations", c.ConfigFile, strings.Join(lost, ", ")))
 	}
-	return nil
+	for _, a := range shipped {
+		if muzzles := cfg.Muzzles(a, c.Label); a.Name == routing.Watchdog && len(muzzles) > 0 {
+			errs = append(errs, fmt.Errorf("%s: %s (severity %s) would be muted by %s: its silence is taken for a failure of Prometheus or Alertmanager; exclude it there",
+				c.ConfigFile, a.Name, a.Severity(), strings.Join(muzzles, "; by ")))
+		}
+	}
+	return errors.Join(errs...)
 }

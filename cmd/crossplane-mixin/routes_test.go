@@ -51,6 +51,13 @@ func TestRoutesFails(t *testing.T) {
 			args:   []string{"--team", "shop"},
 			want:   "nobody is told of CrossplaneDown (team shop), ",
 		},
+		"Muzzled": {
+			reason: "Nothing may mute the watchdog. kube-prometheus' InfoInhibitor would, if its severity were info.",
+			config: "route: {receiver: pager}\nreceivers: [{name: pager, webhook_configs: [{url: 'https://example.org/'}]}]\n" +
+				"inhibit_rules: [{source_matchers: [alertname=InfoInhibitor], target_matchers: [severity=info], equal: [namespace]}]\n",
+			args: []string{"--set", "alerts.CrossplaneWatchdog.severity=info"},
+			want: `CrossplaneWatchdog (severity info) would be muted by {alertname="InfoInhibitor"} with the same namespace: `,
+		},
 		"Refused": {
 			reason: "What Alertmanager refuses is refused in its words, and with the line.",
 			config: "route:\n  receiver: pager\nreceivers: [{name: nobody}]\n",

@@ -16,7 +16,7 @@ type Alert struct {
 	Labels map[string]string
 }
 
-// Severity of the alert: critical, warning or info.
+// Severity of the alert: critical, warning or info; none of the watchdog.
 func (a Alert) Severity() string { return a.Labels["severity"] }
 
 // same tells whether two are the same alert.

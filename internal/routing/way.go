@@ -114,6 +114,27 @@ func (c *Config) Mutes(a Alert, further map[string]string, shipped []Alert) []Mu
 	return mutes
 }
 
+// Muzzles are what could keep the watchdog from barking: inhibit rules, and time intervals on its way. Its labels are all known: those of
+// its rule, and further ones.
+func (c *Config) Muzzles(watchdog Alert, further map[string]string) []string {
+	var muzzles []string
+	for _, w := range c.Ways(watchdog, further) {
+		if len(w.Only)+len(w.Never) > 0 {
+			muzzles = append(muzzles, w.String())
+		}
+	}
+	target := watchdog.labels(further)
+	for _, cr := range c.cfg.InhibitRules {
+		rule := inhibit.NewInhibitRule(cr)
+		// By the same name it would have to mute itself.
+		if slices.Contains(cr.Equal, model.AlertNameLabel) || !rule.TargetMatchers.Matches(target) || differ(cr.Equal, target, asked(rule.SourceMatchers)) {
+			continue
+		}
+		muzzles = append(muzzles, Mute{By: []string{rule.SourceMatchers.String()}, Equal: cr.Equal}.String())
+	}
+	return muzzles
+}
+
 // asked are the labels that matchers ask for by value.
 func asked(ms labels.Matchers) model.LabelSet {
 	set := make(model.LabelSet)

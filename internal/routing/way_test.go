@@ -171,3 +171,49 @@ func TestMutes(t *testing.T) {
 		})
 	}
 }
+
+// TestMuzzles has the watchdog meet kube-prometheus' inhibit rules, and others.
+func TestMuzzles(t *testing.T) {
+	cases := map[string]struct {
+		reason, severity, config string
+		want                     []string
+	}{
+		"None":  {"What kube-prometheus mutes has a severity that is none of it.", "none", kubePrometheus, nil},
+		"Info":  {"An info without a namespace is muted by any other info without one.", "info", kubePrometheus, []string{`{alertname="InfoInhibitor"} with the same namespace`}},
+		"Wider": {"A rule for all that is Crossplane's is for the watchdog, too.", "none", `inhibit_rules: [{source_matchers: [alertname="NodeDown"], target_matchers: ['alertname=~"Crossplane.+"']}]`, []string{`{alertname="NodeDown"}`}},
+		"Other": {"What asks for a label that it has not got is not for it.", "none", `inhibit_rules: [{source_matchers: [alertname="NodeDown"], target_matchers: [kind="Node"]}]`, nil},
+		"Same":  {"The same name is no other alert.", "none", `inhibit_rules: [{source_matchers: [severity="critical"], target_matchers: ['severity=~".+"'], equal: [alertname]}]`, nil},
+		"Hours": {"A way that is shut by night leads nowhere then.", "none", `time_intervals: [{name: night, time_intervals: [{times: [{start_time: "20:00", end_time: "24:00"}]}]}]`, []string{"watchdog (webhook, not in night)"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			muted := ""
+			if name == "Hours" {
+				muted = ", mute_time_intervals: [night]"
+			}
+			file := filepath.Join(t.TempDir(), "alertmanager.yml")
+			write(t, file, "route: {receiver: watchdog, routes: [{receiver: watchdog"+muted+"}]}\nreceivers: [{name: watchdog, webhook_configs: [{url: 'https://example.org/'}]}]\n"+tc.config)
+			c, err := Load(file)
+			check(t, err)
+			got := c.Muzzles(Alert{Name: Watchdog, Labels: map[string]string{"severity": tc.severity}}, map[string]string{"cluster": "production"})
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s\nMuzzles() (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// kubePrometheus are the inhibit rules that kube-prometheus and kube-prometheus-stack come with.
+const kubePrometheus = `
+inhibit_rules:
+  - source_matchers: [severity="critical"]
+    target_matchers: ['severity=~"warning|info"']
+    equal: [namespace, alertname]
+  - source_matchers: [severity="warning"]
+    target_matchers: [severity="info"]
+    equal: [namespace, alertname]
+  - source_matchers: [alertname="InfoInhibitor"]
+    target_matchers: [severity="info"]
+    equal: [namespace]
+  - target_matchers: [alertname="InfoInhibitor"]
+`
