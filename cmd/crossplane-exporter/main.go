@@ -59,7 +59,7 @@ type clusterFlags struct {
 
 type trailFlags struct {
 	Source        string            `default:"auto" enum:"auto,lookup,s3,eventbridge,file,none" help:"Read CloudTrail by the LookupEvents API, from log files in S3, from EventBridge's events, from log files in a directory, or not at all: ${enum}. auto is lookup if the process was given AWS credentials by IRSA, Pod Identity, the environment or a profile, and none otherwise."`
-	Region        []string          `placeholder:"REGION" help:"Look up this region. Can be repeated. By default: those of the managed resources. The one with the global services' events always."`
+	Region        []string          `placeholder:"REGION" help:"Look up this region. Can be repeated. By default: those of the managed resources, of which --shards see a part each: they need it. The one with the global services' events always."`
 	Role          []string          `placeholder:"ARN" help:"Read with this role; lookup: read its account. Can be repeated. By default: what the process was given."`
 	ExternalID    string            `placeholder:"ID" help:"Assume roles with this external ID."`
 	Queue         string            `placeholder:"URL" help:"Read this SQS queue: notifications of log files for s3, or events for eventbridge."`
@@ -86,31 +86,46 @@ func (f trailFlags) validate() error {
 			return fmt.Errorf("--cloudtrail.endpoint=%s=...: want cloudtrail, s3, sqs or sts", service)
 		}
 	}
+	if err := aws.CheckAccounts(f.accounts()); err != nil {
+		return fmt.Errorf("--cloudtrail.role: %w", err)
+	}
 	return nil
+}
+
+func (f trailFlags) accounts() (accounts []aws.Account) {
+	for _, role := range f.Role {
+		accounts = append(accounts, aws.Account{Role: role, ExternalID: f.ExternalID})
+	}
+	return accounts
+}
+
+// source is --cloudtrail.source, or what auto is here.
+func (f trailFlags) source() string {
+	switch {
+	case f.Source != "auto":
+		return f.Source
+	case aws.Credentialed():
+		return "lookup"
+	default:
+		return "none"
+	}
 }
 
 // trail is CloudTrail as the flags say, nil for none. The shards share the rate.
 func (f trailFlags) trail(log *slog.Logger, shards int) cloud.Trail {
-	source := f.Source
-	if source == "auto" {
-		source = "lookup"
-		if !aws.Credentialed() {
-			log.Info("the cloud's audit trail is not read, because the process was given no AWS credentials; --cloudtrail.source=none says so without this line")
-			source = "none"
-		}
-	}
+	source := f.source()
 	if source == "none" {
+		if f.Source == "auto" {
+			log.Info("the cloud's audit trail is not read, because the process was given no AWS credentials; --cloudtrail.source=none says so without this line")
+		}
 		return nil
 	}
 	c := aws.TrailConfig{
-		Source: source, Regions: f.Region, Queue: f.Queue, Bucket: f.Bucket, Path: f.Path,
+		Source: source, Accounts: f.accounts(), Regions: f.Region, Queue: f.Queue, Bucket: f.Bucket, Path: f.Path,
 		Pause:     f.Pause,
 		Interval:  time.Duration(float64(time.Second) / f.Rate * float64(max(shards, 1))),
 		Endpoints: aws.Endpoints{CloudTrail: f.Endpoint["cloudtrail"], S3: f.Endpoint["s3"], SQS: f.Endpoint["sqs"], STS: f.Endpoint["sts"]},
 		Known:     aws.Known{Providers: f.ProviderRole, Agents: f.ProviderAgent, IaC: f.IaCRole, Names: map[string]string{}},
-	}
-	for _, role := range f.Role {
-		c.Accounts = append(c.Accounts, aws.Account{Role: role, ExternalID: f.ExternalID})
 	}
 	for name, arn := range f.NameRole {
 		c.Known.Names[arn] = name
@@ -266,6 +281,9 @@ func (s *serveCmd) share() (collector.Shard, error) {
 	}
 	if s.CloudTrail.Queue != "" {
 		return collector.Shard{}, errors.New("a queue is read by one exporter alone, and --shards are several; look CloudTrail up, or list its bucket")
+	}
+	if s.Shards > 1 && s.CloudTrail.source() == "lookup" && len(s.CloudTrail.Region) == 0 {
+		return collector.Shard{}, errors.New("no shard sees all managed resources, and so none knows all regions to look CloudTrail up in: name each by --cloudtrail.region, or say --cloudtrail.source=none")
 	}
 	if s.Shard != nil {
 		return collector.Shard{Index: *s.Shard, Of: s.Shards}, nil

@@ -143,6 +143,8 @@ func TestFlags(t *testing.T) {
 		},
 		"wrong source":       {"What would be right is said.", []string{"--cloudtrail.source=lake"}, nil, nil, "", []string{"--cloudtrail.source", `"lookup"`, `"lake"`}},
 		"no rate":            {"Never to ask is what none is for.", []string{"--cloudtrail.rate=0"}, nil, nil, "", []string{"--cloudtrail.rate=0"}},
+		"same account":       {"Each account is read once.", []string{"--cloudtrail.role=arn:aws:iam::1:role/a,arn:aws:iam::1:role/b"}, nil, nil, "", []string{"--cloudtrail.role", "arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b", "same account"}},
+		"no role":            {"A name does not say the account.", []string{"--cloudtrail.role=exporter"}, nil, nil, "", []string{"--cloudtrail.role", "exporter", "ARN"}},
 		"wrong endpoint":     {"A service that is not asked is a mistake.", []string{"--cloudtrail.endpoint=ec2=http://x"}, nil, nil, "", []string{"--cloudtrail.endpoint=ec2", "cloudtrail, s3, sqs or sts"}},
 		"unknown flag":       {"The nearest one is named.", []string{"--web.lisen-address=:1"}, nil, nil, "", []string{"unknown flag --web.lisen-address", "--web.listen-address"}},
 		"not of check":       {"Nothing is quietly ignored.", []string{"check", "--detail=all"}, nil, nil, "", []string{"unknown flag --detail"}},
@@ -393,7 +395,22 @@ func TestShare(t *testing.T) {
 			"Messages that one shard takes the others never see.", serveCmd{Shards: 2, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Queue: "https://q"}}},
 			collector.Shard{}, "one exporter alone",
 		},
+		"looking up": {
+			"Regions of the resources of one shard the others never see.", serveCmd{Shards: 2, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Source: "lookup"}}},
+			collector.Shard{}, "--cloudtrail.region",
+		},
+		"by credentials": {
+			"auto looks up, too.", serveCmd{Shards: 2, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Source: "auto"}}},
+			collector.Shard{}, "--cloudtrail.region",
+		},
+		"looking up regions": {
+			"Then the first counts them all.", serveCmd{Shards: 2, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Source: "lookup", Region: []string{"eu-west-1"}}}},
+			collector.Shard{Of: 2}, "",
+		},
+		"a bucket":   {"It has all regions.", serveCmd{Shards: 2, Shard: index(1), clusterFlags: clusterFlags{CloudTrail: trailFlags{Source: "s3", Bucket: "s3://a"}}}, collector.Shard{Index: 1, Of: 2}, ""},
+		"one of one": {"It sees all resources.", serveCmd{Shards: 1, Shard: index(0), clusterFlags: clusterFlags{CloudTrail: trailFlags{Source: "lookup"}}}, collector.Shard{Of: 1}, ""},
 	}
+	t.Setenv("AWS_PROFILE", "test") // these are credentials
 	if host, err := os.Hostname(); err != nil || regexp.MustCompile(`-[0-9]+$`).MatchString(host) {
 		delete(tests, "not said") // this host's does
 	}

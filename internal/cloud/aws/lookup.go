@@ -79,7 +79,7 @@ func (s *Session) Lookup(c LookupConfig) []cloud.Source {
 	}
 	var sources []cloud.Source
 	for _, a := range c.Accounts {
-		for _, region := range regions(a, c.Regions, s.sdk.Region) {
+		for _, region := range regions(a, c.Regions, s.regionOf(a)) {
 			client := cloudtrail.NewFromConfig(s.in(a, region), func(o *cloudtrail.Options) {
 				o.BaseEndpoint = endpoint(s.config.Endpoints.CloudTrail)
 				o.Retryer = aws.NopRetryer{} // every attempt waits for its turn

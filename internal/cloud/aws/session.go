@@ -65,6 +65,15 @@ func (a Account) ID() string {
 	return self
 }
 
+// partition is the part of AWS that its role is in, empty without one.
+func (a Account) partition() string {
+	f := strings.SplitN(a.Role, ":", 3)
+	if len(f) < 3 {
+		return ""
+	}
+	return f[1]
+}
+
 // A Session makes sources that read AWS with the same credentials, each perhaps in a role.
 type Session struct {
 	config Config
@@ -150,6 +159,14 @@ func (s *Session) in(a Account, region string) aws.Config {
 	return c
 }
 
+// regionOf is the region to ask for an account where none is said: the session's, unless the account is in another partition.
+func (s *Session) regionOf(a Account) string {
+	if p := a.partition(); p != "" && p != partitionOf(s.sdk.Region) {
+		return homeRegion(strings.TrimPrefix(p, "aws-") + "-")
+	}
+	return s.sdk.Region
+}
+
 // assume returns the credentials of an account's role, the same ones for all its regions.
 func (s *Session) assume(a Account) aws.CredentialsProvider {
 	s.mu.Lock()
@@ -159,9 +176,7 @@ func (s *Session) assume(a Account) aws.CredentialsProvider {
 		return c
 	}
 	here := s.sdk.Copy()
-	if partition := strings.SplitN(a.Role, ":", 3); len(partition) == 3 && partition[1] != partitionOf(here.Region) {
-		here.Region = homeRegion(strings.TrimPrefix(partition[1], "aws-") + "-")
-	}
+	here.Region = s.regionOf(a)
 	client := sts.NewFromConfig(here, func(o *sts.Options) { o.BaseEndpoint = endpoint(s.config.Endpoints.STS) })
 	c := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, a.Role, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "crossplane-exporter"

@@ -44,15 +44,37 @@ type Trail struct {
 	who     Principals
 	session *Session
 
-	mu   sync.Mutex
-	read map[string]bool // regions, by name
+	mu      sync.Mutex
+	read    map[string]bool // the sources that there are, by name
+	reached int             // how many regions Reach was told of that are read now
 }
 
 // NewTrail makes a Trail.
 func NewTrail(c TrailConfig) *Trail {
+	if len(c.Accounts) == 0 {
+		c.Accounts = []Account{{}}
+	}
 	t := &Trail{config: c, read: map[string]bool{}}
 	t.who.Know(c.Known)
 	return t
+}
+
+// CheckAccounts says what is wrong with accounts that are to be read side by side: sources are named after them.
+func CheckAccounts(accounts []Account) error {
+	role := map[string]string{}
+	for _, a := range accounts {
+		if a.Role == "" {
+			continue
+		}
+		if _, _, ok := roleOf(a.Role); !ok {
+			return fmt.Errorf("%q is not the ARN of a role, such as arn:aws:iam::111122223333:role/crossplane-exporter", a.Role)
+		}
+		if other, ok := role[a.ID()]; ok {
+			return fmt.Errorf("%q and %q are in the same account, which would be read twice; leave one of them out", other, a.Role)
+		}
+		role[a.ID()] = a.Role
+	}
+	return nil
 }
 
 // Credentialed is whether the process was given AWS credentials on purpose: by EKS (IRSA or Pod Identity), by the environment or by a
@@ -70,6 +92,9 @@ func (*Trail) Cloud() string { return "aws" }
 // Open implements cloud.Trail.
 func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 	c := t.config
+	if err := CheckAccounts(c.Accounts); err != nil {
+		return nil, err
+	}
 	t.session, err = Open(context.Background(), Config{ // which is not used for anything that takes time
 		Profile: c.Profile, Region: c.Region, Endpoints: c.Endpoints, HTTPClient: c.HTTPClient,
 		Principals: &t.who, Log: o.Log, OnRequest: o.OnRequest,
@@ -77,15 +102,12 @@ func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var account Account
-	if len(c.Accounts) > 0 {
-		account = c.Accounts[0]
-	}
+	account := c.Accounts[0]
 	switch c.Source {
 	case "lookup":
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		return t.lookup(c.Regions), nil
+		return t.lookup(c.Accounts, c.Regions), nil
 	case "s3":
 		b := BucketConfig{Queue: c.Queue, Account: account, Pause: c.Pause}
 		if c.Queue == "" {
@@ -114,25 +136,32 @@ func (t *Trail) Open(o cloud.Opening) (sources []cloud.Source, err error) {
 // maxRegions bounds how many regions are read without being asked for; AWS has some thirty.
 const maxRegions = 64
 
-// Reach implements cloud.Trail.
+// Reach implements cloud.Trail. A region that the credentials do not reach, because it is in another partition, has no sources.
 func (t *Trail) Reach(region string) []cloud.Source {
-	if t.config.Source != "lookup" || len(t.config.Regions) > 0 {
+	if t.config.Source != "lookup" || len(t.config.Regions) > 0 || !isRegion(region) {
 		return nil
 	}
+	accounts := slices.DeleteFunc(slices.Clone(t.config.Accounts), func(a Account) bool {
+		return partitionOf(t.session.regionOf(a)) != partitionOf(region)
+	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.read[region] || len(t.read) >= maxRegions || !isRegion(region) {
+	if len(accounts) == 0 || t.reached >= maxRegions {
 		return nil
 	}
-	return t.lookup([]string{region})
+	sources := t.lookup(accounts, []string{region})
+	if len(sources) > 0 {
+		t.reached++
+	}
+	return sources
 }
 
-// lookup makes the sources for some regions that are not there yet. t.mu is held.
-func (t *Trail) lookup(regions []string) []cloud.Source {
-	all := t.session.Lookup(LookupConfig{Accounts: t.config.Accounts, Regions: regions, Interval: t.config.Interval, Pause: t.config.Pause})
-	sources := slices.DeleteFunc(all, func(s cloud.Source) bool { return t.read[s.Status().Region] })
+// lookup makes the sources for some regions of accounts that are not there yet. t.mu is held.
+func (t *Trail) lookup(accounts []Account, regions []string) []cloud.Source {
+	all := t.session.Lookup(LookupConfig{Accounts: accounts, Regions: regions, Interval: t.config.Interval, Pause: t.config.Pause})
+	sources := slices.DeleteFunc(all, func(s cloud.Source) bool { return t.read[s.Name()] })
 	for _, s := range sources {
-		t.read[s.Status().Region] = true
+		t.read[s.Name()] = true
 	}
 	return sources
 }
