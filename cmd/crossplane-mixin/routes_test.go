@@ -130,7 +130,7 @@ func TestAlertingTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.NewReplacer(
-		"crossplane-slack (slack, only in crossplane-office-hours)", "Slack, in office hours", "crossplane-slack (slack)", "Slack",
+		"crossplane-slack (slack)", "Slack",
 		"crossplane-pager (opsgenie)", "pager", "crossplane-watchdog (webhook)", "dead man's switch",
 		"Crossplane", "",
 		" with the same cluster, ", " with the same ", " with the same cluster", "",

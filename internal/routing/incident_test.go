@@ -38,6 +38,10 @@ func TestIncidents(t *testing.T) {
 			"kind": "ProviderRevision", "name": name + "-ba9876543210", "domain": "pkg.crossplane.io", "package": name, "provider": provider,
 		}
 	}
+	absent := model.LabelSet{"alertname": "CrossplaneExporterAbsent", "severity": "critical", "cluster": "production"}
+	down := model.LabelSet{"alertname": "CrossplaneDown", "severity": "critical", "cluster": "production", "job": "crossplane"}
+	paused := model.LabelSet{"alertname": "CrossplaneResourcePausedTooLong", "severity": "info", "cluster": "production", "category": "managed"}
+	drift := model.LabelSet{"alertname": "CrossplaneDriftLoop", "severity": "warning", "cluster": "production", "category": "managed"}
 	cases := map[string]struct {
 		reason string
 		// play is what happens. Each minute that passes, Prometheus tells what fires.
@@ -55,6 +59,64 @@ func TestIncidents(t *testing.T) {
 			want: []string{
 				"30s crossplane-pager 1+0 CrossplanePackageRuntimeNotHealthy aws", "30s crossplane-slack 1+0 CrossplanePackageRuntimeNotHealthy aws",
 				"10m30s crossplane-pager 1+0 CrossplanePackageRuntimeNotHealthy gcp", "10m30s crossplane-slack 1+0 CrossplanePackageRuntimeNotHealthy gcp",
+			},
+		},
+		"ExporterGoes": {
+			reason: "While the exporter is away its alerts end. A page is told to be over, so that it does not stay open; of a warning nothing is told.",
+			play: func(i *incidents) {
+				i.fire(unhealthy("provider-aws-s3", "aws"), drift)
+				i.wait(10 * time.Minute)
+				i.fire(absent)
+				i.wait(5 * time.Minute)
+				i.end(unhealthy("provider-aws-s3", "aws"), drift)
+				i.wait(15 * time.Minute)
+				i.end(absent)
+				i.wait(10 * time.Minute)
+			},
+			want: []string{
+				"30s crossplane-pager 1+0 CrossplanePackageRuntimeNotHealthy aws", "30s crossplane-slack 1+0 CrossplaneDriftLoop", "30s crossplane-slack 1+0 CrossplanePackageRuntimeNotHealthy aws",
+				"10m30s crossplane-pager 1+0 CrossplaneExporterAbsent", "10m30s crossplane-slack 1+0 CrossplaneExporterAbsent",
+				"15m30s crossplane-pager 0+1 CrossplanePackageRuntimeNotHealthy aws", "15m30s crossplane-slack 0+1 CrossplanePackageRuntimeNotHealthy aws",
+				"30m30s crossplane-pager 0+1 CrossplaneExporterAbsent", "30m30s crossplane-slack 0+1 CrossplaneExporterAbsent",
+			},
+		},
+		"EndsWhileMuted": {
+			reason: "What is muted when it ends is never told to be over, not even when its cause has ended: docs/alerting.md says so.",
+			play: func(i *incidents) {
+				i.fire(unhealthy("provider-aws-s3", "aws"))
+				i.wait(10 * time.Minute)
+				i.fire(down)
+				i.wait(10 * time.Minute)
+				i.end(unhealthy("provider-aws-s3", "aws"))
+				i.wait(10 * time.Minute)
+				i.end(down)
+				i.wait(time.Hour)
+			},
+			want: []string{
+				"30s crossplane-pager 1+0 CrossplanePackageRuntimeNotHealthy aws", "30s crossplane-slack 1+0 CrossplanePackageRuntimeNotHealthy aws",
+				"10m30s crossplane-pager 1+0 CrossplaneDown", "10m30s crossplane-slack 1+0 CrossplaneDown",
+				"30m30s crossplane-pager 0+1 CrossplaneDown", "30m30s crossplane-slack 0+1 CrossplaneDown",
+			},
+		},
+		"AtNight": {
+			reason: "An info at night is not lost.",
+			play: func(i *incidents) {
+				i.fire(paused)
+				i.wait(2 * time.Minute)
+				i.end(paused)
+				i.wait(10 * time.Minute)
+			},
+			want: []string{"30s crossplane-slack 1+0 CrossplaneResourcePausedTooLong", "5m30s crossplane-slack 0+1 CrossplaneResourcePausedTooLong"},
+		},
+		"Watchdog": {
+			reason: "The watchdog barks every minute.",
+			play: func(i *incidents) {
+				i.fire(model.LabelSet{"alertname": Watchdog, "severity": "none"})
+				i.wait(5 * time.Minute)
+			},
+			want: []string{
+				"0s crossplane-watchdog 1+0 CrossplaneWatchdog", "1m0s crossplane-watchdog 1+0 CrossplaneWatchdog", "2m0s crossplane-watchdog 1+0 CrossplaneWatchdog",
+				"3m0s crossplane-watchdog 1+0 CrossplaneWatchdog", "4m0s crossplane-watchdog 1+0 CrossplaneWatchdog", "5m0s crossplane-watchdog 1+0 CrossplaneWatchdog",
 			},
 		},
 	}

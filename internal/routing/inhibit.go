@@ -21,11 +21,14 @@ type Inhibition struct {
 func Inhibitions() []Inhibition {
 	return []Inhibition{
 		{
-			Why:   "While the exporter is away, what it said last is neither true nor over.",
+			// But for what is critical. It ends meanwhile, because nothing says any longer that it is so, and Alertmanager would never tell
+			// the pager: the page would stay open for ever.
+			Why:   "While the exporter is away, what it said last is neither true nor over. Pages are told to be over, so that none stays open.",
 			Cause: []string{`alertname="CrossplaneExporterAbsent"`},
 			Effect: []string{
 				`alertname=~"Crossplane.+"`,
 				`alertname!~"Crossplane(Watchdog|Down|MetricsAbsent|Reconcile.+|Workqueue.+|Function.+|CircuitBreaker.+|Log.+)"`,
+				`severity!="critical"`,
 			},
 			Equal: []string{"cluster"},
 		},

@@ -44,7 +44,7 @@ func TestInhibitions(t *testing.T) {
 		muted         bool
 	}{
 		"ExporterResources":   {"Without the exporter nothing is known of resources.", named("CrossplaneExporterAbsent", nil), named("CrossplaneManagedResourceNotReady", object), true},
-		"ExporterCritical":    {"Nor of what is worse.", named("CrossplaneExporterAbsent", nil), named("CrossplaneManyResourcesUnwell", causes), true},
+		"ExporterCritical":    {"Nor of pages, but these have to be told when they end.", named("CrossplaneExporterAbsent", nil), with(named("CrossplaneManyResourcesUnwell", causes), "severity", "critical"), false},
 		"ExporterItself":      {"What is the cause is told.", named("CrossplaneExporterAbsent", nil), named("CrossplaneExporterAbsent", nil), false},
 		"ExporterCrossplane":  {"Crossplane's own metrics do not come from the exporter.", named("CrossplaneExporterAbsent", nil), named("CrossplaneDown", nil), false},
 		"ExporterWatchdog":    {"Nothing may keep the watchdog from barking.", named("CrossplaneExporterAbsent", nil), named(Watchdog, nil), false},
