@@ -15,7 +15,7 @@ type cli struct {
 	Alerts     alertsCmd     `cmd:"" help:"Print the alerts."`
 	Rules      rulesCmd      `cmd:"" help:"Print the recording rules, which alerts and dashboards read."`
 	Dashboards dashboardsCmd `cmd:"" help:"Print the dashboards."`
-	Routes     routesCmd     `cmd:"" help:"Print where Alertmanager sends each alert. Fail if one goes nowhere, or if the watchdog could be muted."`
+	Routes     routesCmd     `cmd:"" help:"Print where Alertmanager sends each alert. Fail if one goes nowhere, if the watchdog could be muted, or if templates are missing."`
 	Receivers  receiversCmd  `cmd:"" help:"Print a configuration for Alertmanager."`
 }
 

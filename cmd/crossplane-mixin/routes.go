@@ -18,7 +18,7 @@ type routesCmd struct {
 	Label      map[string]string `placeholder:"NAME=VALUE" help:"A label that all alerts have, such as Prometheus' external labels. Can be repeated."`
 }
 
-// Run prints where each alert goes. It fails if one goes nowhere, or if the watchdog could be muted.
+// Run prints where each alert goes. It fails if one goes nowhere, if the watchdog could be muted, or if templates are missing.
 func (c *routesCmd) Run(k *kong.Context) error {
 	cfg, err := routing.Load(c.ConfigFile)
 	if err != nil {
@@ -50,6 +50,13 @@ func (c *routesCmd) Run(k *kong.Context) error {
 	}
 	if len(lost) > 0 {
 		errs = append(errs, fmt.Errorf("%s: nobody is told of %s: route it to a receiver that has integrations", c.ConfigFile, strings.Join(lost, ", ")))
+	}
+	switch missing, unseen := cfg.Missing(); {
+	case len(missing) > 0 && len(unseen) > 0:
+		fmt.Fprintf(k.Stderr, "%s: cannot tell whether the templates %s are there: no file here is %s\n", c.ConfigFile, strings.Join(missing, ", "), strings.Join(unseen, ", "))
+	case len(missing) > 0:
+		errs = append(errs, fmt.Errorf("%s: no message can be made: receivers use the templates %s, which no file defines that templates names; crossplane.… are in deploy/alertmanager/templates/crossplane.tmpl",
+			c.ConfigFile, strings.Join(missing, ", ")))
 	}
 	for _, a := range shipped {
 		if muzzles := cfg.Muzzles(a, c.Label); a.Name == routing.Watchdog && len(muzzles) > 0 {

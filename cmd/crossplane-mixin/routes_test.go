@@ -25,7 +25,7 @@ func TestRoutesOfShippedConfiguration(t *testing.T) {
 		t.Errorf("routes: %v", err)
 	}
 	for _, want := range []string{
-		"CrossplaneWatchdog info\n    goes to  crossplane-watchdog (webhook)\n",
+		"    goes to  crossplane-watchdog (webhook)\n",
 		"CrossplaneDriftLoop warning\n    no team, shop  crossplane-slack (slack)\n    checkout       crossplane-slack-checkout (slack)\n    muted by       CrossplaneExporterAbsent with the same cluster\n",
 	} {
 		if !strings.Contains(out, want) {
@@ -58,6 +58,11 @@ func TestRoutesFails(t *testing.T) {
 			args: []string{"--set", "alerts.CrossplaneWatchdog.severity=info"},
 			want: `CrossplaneWatchdog (severity info) would be muted by {alertname="InfoInhibitor"} with the same namespace: `,
 		},
+		"Template": {
+			reason: "Without its templates a receiver tells nothing.",
+			config: "route: {receiver: chat}\nreceivers: [{name: chat, slack_configs: [{api_url: 'https://example.org/', title: '{{ template \"crossplane.title\" . }}'}]}]\n",
+			want:   "receivers use the templates crossplane.title, which no file defines",
+		},
 		"Refused": {
 			reason: "What Alertmanager refuses is refused in its words, and with the line.",
 			config: "route:\n  receiver: pager\nreceivers: [{name: nobody}]\n",
@@ -80,6 +85,19 @@ func TestRoutesFails(t *testing.T) {
 				t.Errorf("%s\nroutes: got %v, want an error with %q", tc.reason, err, tc.want)
 			}
 		})
+	}
+}
+
+// TestRoutesOfElsewhere has a configuration as it is in a cluster, whose templates are not here: that is said, and is no failure.
+func TestRoutesOfElsewhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "alertmanager.yml")
+	config := "templates: [/etc/alertmanager/config/*.tmpl]\nroute: {receiver: chat}\nreceivers: [{name: chat, slack_configs: [{api_url: 'https://example.org/', title: '{{ template \"crossplane.title\" . }}'}]}]\n"
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := execute(t, "routes", "--config.file", file)
+	if want := "cannot tell whether the templates crossplane.title are there: no file here is /etc/alertmanager/config/*.tmpl"; err != nil || !strings.Contains(out, want) {
+		t.Errorf("routes: got %v and %.300s, want %q in what it says", err, out, want)
 	}
 }
 

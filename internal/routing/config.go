@@ -24,6 +24,7 @@ import (
 type Config struct {
 	cfg   *config.Config
 	route *dispatch.Route
+	texts *template.Template
 }
 
 // Load reads a configuration as Alertmanager does, with the templates it names. What Alertmanager refuses is refused in its
@@ -44,10 +45,33 @@ func Load(file string) (*Config, error) {
 			cfg.Templates[i] = filepath.Join(filepath.Dir(file), glob)
 		}
 	}
-	if _, err := template.FromGlobs(cfg.Templates); err != nil {
+	texts, err := template.FromGlobs(cfg.Templates)
+	if err != nil {
 		return nil, fmt.Errorf("%s: templates: %w", file, err)
 	}
-	return &Config{cfg: cfg, route: dispatch.NewRoute(cfg.Route, nil)}, nil
+	return &Config{cfg: cfg, route: dispatch.NewRoute(cfg.Route, nil), texts: texts}, nil
+}
+
+// expands finds the names of templates that receivers have expanded.
+var expands = regexp.MustCompile(`{{-? *template \\?"([^"\\]+)`)
+
+// Missing are the templates that receivers have expanded and that no loaded file defines: each of their messages fails. unseen are those
+// of Alertmanager's files that there are none of here, so that these could be in them.
+func (c *Config) Missing() (templates, unseen []string) {
+	for _, used := range expands.FindAllStringSubmatch(c.cfg.String(), -1) {
+		// Others that are expanded in it need alerts.
+		_, err := c.texts.ExecuteTextString(fmt.Sprintf("{{ template %q . }}", used[1]), &template.Data{})
+		if err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q not defined", used[1])) {
+			templates = append(templates, used[1])
+		}
+	}
+	slices.Sort(templates)
+	for _, glob := range c.cfg.Templates {
+		if files, err := filepath.Glob(glob); err == nil && len(files) == 0 {
+			unseen = append(unseen, glob)
+		}
+	}
+	return slices.Compact(templates), unseen
 }
 
 // parse reads a configuration with the matchers' grammar that Alertmanager has unless flags choose an older one.

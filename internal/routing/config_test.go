@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestLoadRefuses(t *testing.T) {
@@ -163,6 +165,40 @@ func TestLoadRefusesWithoutLine(t *testing.T) {
 			}
 			if _, err := Load(filepath.Join(dir, tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%s\nLoad(): got %v, want an error with %q", tc.reason, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestMissing(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "ours.tmpl"), `{{ define "ours.title" }}{{ (index .Alerts 0).Labels.name }}{{ end }}`)
+	const receivers = `
+route: {receiver: a}
+receivers:
+  - name: a
+    slack_configs:
+      - api_url: https://slack.example.org/
+        title: '{{ template "ours.title" . }}'
+        text: "{{ template \"theirs.text\" . }}"
+        footer: '{{ template "slack.default.footer" . }}'
+`
+	for name, tc := range map[string]struct {
+		reason, templates string
+		missing, unseen   []string
+	}{
+		"None":      {"Without files there are Alertmanager's own alone.", "", []string{"ours.title", "theirs.text"}, nil},
+		"Loaded":    {"What a file defines is there, though it does not expand without alerts.", "templates: ['*.tmpl']", []string{"theirs.text"}, nil},
+		"Elsewhere": {"Files that are not here may have the rest.", "templates: ['ours.tmpl', /none/*.tmpl]", []string{"theirs.text"}, []string{"/none/*.tmpl"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(dir, "alertmanager.yml")
+			write(t, file, tc.templates+receivers)
+			c, err := Load(file)
+			check(t, err)
+			missing, unseen := c.Missing()
+			if diff := cmp.Diff([][]string{tc.missing, tc.unseen}, [][]string{missing, unseen}); diff != "" {
+				t.Errorf("%s\nMissing() (-want +got):\n%s", tc.reason, diff)
 			}
 		})
 	}
