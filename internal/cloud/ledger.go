@@ -277,6 +277,8 @@ func (l *Ledger) Forgotten() uint64 {
 // A State is what a ledger keeps over restarts. It is plain data, to be written beside the counts.
 type State struct {
 	Sources map[string]SourceState `json:"sources,omitempty"`
+	// Waiting is for whoever counts: the changes that Reverts of what has been counted wait with. The ledger leaves it alone.
+	Waiting map[string][]Change `json:"waiting,omitempty"`
 }
 
 // A SourceState is what a ledger keeps of a source.
@@ -300,11 +302,15 @@ func (s State) Check() error {
 	return errors.Join(errs...)
 }
 
-// Halve forgets the older half of the IDs of each source, and is false if there are none left. A record that is delivered again
-// after that is counted again.
+// Halve forgets the changes that wait, or else the older half of the IDs of each source, and is false if there is nothing left to
+// forget. A record that is delivered again after that is counted again.
 func (s *State) Halve() bool {
 	if s == nil {
 		return false
+	}
+	if len(s.Waiting) > 0 {
+		s.Waiting = nil
+		return true
 	}
 	halved := false
 	for name, st := range s.Sources {

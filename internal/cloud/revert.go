@@ -64,13 +64,30 @@ func (r *Reverts[K]) Corrected(key K, at time.Time) (reverts []Revert) {
 // Forget forgets a resource, because it is gone.
 func (r *Reverts[K]) Forget(key K) { delete(r.of, key) }
 
-// Waiting is how many changes have not been corrected yet.
-func (r *Reverts[K]) Waiting() int {
-	n := 0
-	for _, w := range r.of {
-		n += len(w.changes)
+// A Change is one that waits for its correction.
+type Change struct {
+	At int64  `json:"t"` // in Unix seconds, which is as exact as trails are
+	By string `json:"by"`
+}
+
+// Waiting are the changes that have not been corrected yet, the oldest first. They are the caller's.
+func (r *Reverts[K]) Waiting() map[K][]Change {
+	waiting := map[K][]Change{}
+	for key, w := range r.of {
+		for _, c := range w.changes {
+			waiting[key] = append(waiting[key], Change{c.at.Unix(), c.by})
+		}
 	}
-	return n
+	return waiting
+}
+
+// Wait notes changes that were waiting in an earlier life.
+func (r *Reverts[K]) Wait(waiting map[K][]Change) {
+	for key, changes := range waiting {
+		for _, c := range changes {
+			r.Changed(key, time.Unix(c.At, 0).UTC(), c.By)
+		}
+	}
 }
 
 func insert(writes []writing, w writing) []writing {

@@ -50,8 +50,12 @@ func TestReverts(t *testing.T) {
 					got = append(got, int(d.Minutes()))
 				}
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" || r.Waiting() != tc.left {
-				t.Errorf("%s: %d are waiting, want %d; -want, +got:\n%s", tc.reason, r.Waiting(), tc.left, diff)
+			left := 0
+			for _, changes := range r.Waiting() {
+				left += len(changes)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" || left != tc.left {
+				t.Errorf("%s: %d are waiting, want %d; -want, +got:\n%s", tc.reason, left, tc.left, diff)
 			}
 		})
 	}
@@ -127,5 +131,22 @@ func TestVocabulary(t *testing.T) {
 	}
 	if v.Refused() != 2 {
 		t.Errorf("refused %d, want 2", v.Refused())
+	}
+}
+
+func TestRevertsGoOn(t *testing.T) {
+	at := time.Unix(1700000000, 0).UTC()
+	var before, after Reverts[string]
+	before.Changed("a", at, "root")
+	before.Changed("a", at.Add(time.Minute), "console")
+	before.Changed("b", at, "root")
+	before.Corrected("b", at.Add(time.Second))
+	after.Wait(before.Waiting())
+	want := []Revert{{"root", 2 * time.Minute}, {"console", time.Minute}}
+	if diff := cmp.Diff(want, after.Corrected("a", at.Add(2*time.Minute))); diff != "" {
+		t.Errorf("what waited before a restart: -want, +got:\n%s", diff)
+	}
+	if got := after.Corrected("b", at.Add(2*time.Minute)); len(got) > 0 {
+		t.Errorf("what was corrected before a restart is again: %v", got)
 	}
 }

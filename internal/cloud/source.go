@@ -68,8 +68,8 @@ type Status struct {
 	// Account and Region are what it reads, empty where it reads many.
 	Account, Region string
 	Coverage        Coverage
-	// Through is until when everything that the trail has shown so far has been read, zero where the source cannot
-	// know.
+	// Through is until when everything that the trail has shown so far has been read, zero where the source does not know
+	// yet.
 	Through time.Time
 	// LastSuccess is when it last got an answer, whether or not there was anything in it.
 	LastSuccess time.Time

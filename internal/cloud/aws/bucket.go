@@ -271,8 +271,20 @@ func (b *notified) Run(ctx context.Context, in cloud.Inbox) error {
 		if len(stale) > 0 && in.Take(ctx, cloud.Batch{Source: b.Name(), Marks: stale}) != nil {
 			return // ctx ended
 		}
-	})
+	}, b.drained)
 	return nil
+}
+
+// drained notes that there is nothing more to be read for now, unless a file is still being read.
+func (b *notified) drained() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.files {
+		if f.state == reading && len(f.waiting) > 0 {
+			return
+		}
+	}
+	b.update(func(s *cloud.Status) { s.Through = time.Now() })
 }
 
 // Probe implements cloud.Prober. Which files it will be told of, and whether it may read them, only time can tell.

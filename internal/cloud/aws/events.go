@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"crossplane-exporter/internal/cloud"
 )
@@ -76,6 +77,8 @@ func (e *events) Run(ctx context.Context, in cloud.Inbox) error {
 				e.queue.finish(m, nil)
 			}
 		}})
+	}, func() {
+		e.update(func(s *cloud.Status) { s.Through = time.Now() })
 	})
 	return nil
 }

@@ -78,8 +78,8 @@ func (q *queue) room() bool {
 }
 
 // receive waits for messages, for some seconds at most. Those that are held already have come again: their newest
-// handle is kept, and they are not returned.
-func (q *queue) receive(ctx context.Context) ([]*message, error) {
+// handle is kept, and they are not returned. Drained is whether there was none at all.
+func (q *queue) receive(ctx context.Context) (fresh []*message, drained bool, err error) {
 	once, cancel := context.WithTimeout(ctx, longPoll+headerTimeout)
 	defer cancel()
 	now := time.Now()
@@ -89,12 +89,11 @@ func (q *queue) receive(ctx context.Context) ([]*message, error) {
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {
-		return nil, q.fail(ctx, err)
+		return nil, false, q.fail(ctx, err)
 	}
 	q.worked("receive")
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var fresh []*message
 	for _, m := range out.Messages {
 		id, until := aws.ToString(m.MessageId), now.Add(hidden)
 		if old, ok := q.held[id]; ok {
@@ -106,7 +105,7 @@ func (q *queue) receive(ctx context.Context) ([]*message, error) {
 		q.held[id] = msg
 		fresh = append(fresh, msg)
 	}
-	return fresh, nil
+	return fresh, len(out.Messages) == 0, nil
 }
 
 // probe makes each of the requests that run makes. A message that it receives is hidden for a second; the others are
@@ -284,8 +283,8 @@ func (q *queue) renew(ctx context.Context) error {
 	return nil
 }
 
-// run receives messages until ctx ends, and calls handle for each, in the order of arrival.
-func (q *queue) run(ctx context.Context, handle func([]*message)) {
+// run receives messages until ctx ends, and calls handle for each, in the order of arrival, and drained when there was none.
+func (q *queue) run(ctx context.Context, handle func([]*message), drained func()) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { q.tidy(ctx) })
@@ -294,7 +293,7 @@ func (q *queue) run(ctx context.Context, handle func([]*message)) {
 			sleep(ctx, tidyEvery)
 			continue
 		}
-		messages, err := q.receive(ctx)
+		messages, none, err := q.receive(ctx)
 		if err != nil {
 			failures++
 			if ctx.Err() == nil {
@@ -307,6 +306,9 @@ func (q *queue) run(ctx context.Context, handle func([]*message)) {
 		failures = 0
 		if len(messages) > 0 {
 			handle(messages)
+		}
+		if none {
+			drained()
 		}
 	}
 }
