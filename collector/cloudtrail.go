@@ -79,7 +79,7 @@ type subject struct {
 	store          *resourceStore
 	key            string
 	created        int64 // in Unix seconds
-	providerConfig string
+	providerConfig configRef
 	region         string          // that its spec names; what has no region of its own may be somewhere all the same, as buckets are
 	hash           uint64          // of all that it says
 	identity       *cloud.Identity // nil once it is in the index
@@ -146,6 +146,9 @@ type trail struct {
 	sources   chan []cloud.Source // that are to be run
 	ledger    *cloud.Ledger       // nil before begin
 
+	// saying is held while counts are put into the metrics, and by those who read all of these.
+	saying sync.RWMutex
+
 	calls, throttled, outside, misused *prometheus.CounterVec
 	reverted                           *prometheus.HistogramVec
 	desc                               trailDescs
@@ -154,10 +157,15 @@ type trail struct {
 	counted    *counts
 	vocabulary callVocabulary
 	matches    []cloud.Match[*subject]
-	reverts    cloud.Reverts[*subject]
+	reverts    cloud.Reverts[string] // by subject.id
 
 	mu      sync.Mutex // of what follows
 	running []cloud.Source
+	reached map[string]bool // the sources that were made because there are resources, by name
+	said    *cloud.State    // where the trail was when what is in the metrics now had been put there, nil for nowhere
+	seen    *cloud.State    // said, when the metrics were read last
+	seenAt  time.Time
+	left    bool
 	lately  []seenChange // the newest last
 	limited map[call]limited
 	news    bool             // whether anything was taken since the last checkpoint
@@ -167,7 +175,6 @@ type trail struct {
 // heard is what a source's newest record was.
 type heard struct {
 	at      time.Time
-	delay   time.Duration // from then to when it was counted
 	account string
 }
 
@@ -227,8 +234,9 @@ func newTrail(cfg Config, r *resources, reg prometheus.Registerer) (*trail, erro
 		},
 		limited: map[call]limited{},
 		heard:   map[string]heard{},
+		reached: map[string]bool{},
 	}
-	requests := counter("crossplane_exporter_aws_requests_total", "Requests that the exporter made to AWS, retries too, by how they ended.", "api", "outcome")
+	requests := counter("crossplane_exporter_"+t.Cloud()+"_requests_total", "Requests that the exporter made to the cloud, retries too, by how they ended.", "api", "outcome")
 	sources, err := t.Open(cloud.Opening{
 		Log:       cfg.Log,
 		OnRequest: func(r cloud.Request) { requests.WithLabelValues(r.API, string(r.Outcome)).Inc() },
@@ -251,11 +259,14 @@ func (t *trail) begin(state *cloud.State) {
 			t.log.Warn("the position in the audit trail cannot be used; it is read from now on", "err", err)
 		} else {
 			cfg.State = *state
+			t.reverts.Wait(state.Waiting)
+			t.said = state
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ledger = cloud.NewLedger(cfg)
+	t.seen, t.seenAt = t.said, t.now()
 }
 
 // run reads the trail until ctx ends. It begins once the resources are known: what is counted before finds none.
@@ -286,14 +297,22 @@ func (t *trail) run(ctx context.Context, ready func() error) error {
 		case <-ctx.Done():
 			return nil
 		case more := <-t.sources:
-			t.mu.Lock()
-			t.running = append(slices.Clone(t.running), more...)
-			t.mu.Unlock()
+			t.reach(more)
 			for _, s := range more {
 				t.log.Info("reading the audit trail of one more region, because there are resources", "trail_source", s.Name())
 			}
 			start(more)
 		}
+	}
+}
+
+// reach notes sources that were made because there are resources.
+func (t *trail) reach(more []cloud.Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running = append(slices.Clone(t.running), more...)
+	for _, s := range more {
+		t.reached[s.Name()] = true
 	}
 }
 
@@ -322,9 +341,12 @@ func (t *trail) note(write func(*cloud.State) error) {
 	t.news = false
 	t.mu.Unlock()
 	var noted *counts
+	var position cloud.State
 	err := t.ledger.Checkpoint(func(s cloud.State) func() error {
 		noted, t.counted = t.counted, newCounts()
-		return func() error { return write(&s) }
+		s.Waiting = t.reverts.Waiting()
+		position = s
+		return func() error { return write(&position) }
 	})
 	if err != nil {
 		// It was said already. What the counts came from is kept by the ledger, and given up after the next checkpoint.
@@ -332,15 +354,55 @@ func (t *trail) note(write func(*cloud.State) error) {
 		t.news = true
 		t.mu.Unlock()
 	}
+	t.saying.Lock()
+	defer t.saying.Unlock()
 	t.say(noted)
+	t.mu.Lock()
+	t.said = &position
+	t.mu.Unlock()
+}
+
+// patience is how long ago a scrape may be that is waited for no longer.
+const patience = 15 * time.Minute
+
+// read calls gather to read the metrics, and returns what is to be called once they have been passed on. It fails once the last
+// checkpoint has been made, because what is seen after that would be counted again.
+func (t *trail) read(gather func()) (passed func(), err error) {
+	t.saying.RLock()
+	defer t.saying.RUnlock()
+	t.mu.Lock()
+	said, left := t.said, t.left
+	t.mu.Unlock()
+	if left {
+		return nil, errors.New("the exporter is about to stop")
+	}
+	gather()
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.seen, t.seenAt = said, t.now()
+	}, nil
+}
+
+// leave is where the trail is to be taken up by the next exporter: what this one has counted since its metrics were read last, nobody
+// has seen, and nobody will.
+func (t *trail) leave() *cloud.State {
+	t.saying.Lock()
+	defer t.saying.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = true
+	if t.now().Sub(t.seenAt) > patience {
+		return t.said
+	}
+	return t.seen
 }
 
 // count counts a record. The ledger calls it, for one record after another.
 func (t *trail) count(source string, r *cloud.Record) {
-	now := t.now()
 	t.mu.Lock()
 	if h := t.heard[source]; !r.Time.Before(h.at) {
-		t.heard[source] = heard{r.Time, now.Sub(r.Time), r.Account}
+		t.heard[source] = heard{r.Time, r.Account}
 	}
 	t.mu.Unlock()
 
@@ -360,13 +422,13 @@ func (t *trail) count(source string, r *cloud.Record) {
 			continue
 		}
 		if r.Principal.Class == cloud.Crossplane {
-			for _, put := range t.reverts.Corrected(m.Key, r.Time) {
+			for _, put := range t.reverts.Corrected(m.Key.id(), r.Time) {
 				t.counted.reverts = append(t.counted.reverts, revert{m.Key, put.By, put.Took})
 			}
 			continue
 		}
 		t.counted.changes = append(t.counted.changes, change{c, m.Key, r.Time, r.ID, r.Principal})
-		if took, ok := t.reverts.Changed(m.Key, r.Time, r.Principal.Class); ok {
+		if took, ok := t.reverts.Changed(m.Key.id(), r.Time, r.Principal.Class); ok {
 			t.counted.reverts = append(t.counted.reverts, revert{m.Key, r.Principal.Class, took})
 		}
 	}
@@ -474,7 +536,7 @@ func (t *trail) corrected(r revert) {
 
 // identify makes the subject of an object, nil if it is none.
 func (t *trail) identify(s *resourceStore, key string, o *kube.Object) *subject {
-	next := &subject{store: s, key: key, created: o.Created, providerConfig: o.ProviderConfig, region: o.Region}
+	next := &subject{store: s, key: key, created: o.Created, providerConfig: refOf(s.kind, o), region: o.Region}
 	var says []string
 	switch s.kind.Category {
 	case kube.Managed:
@@ -490,7 +552,7 @@ func (t *trail) identify(s *resourceStore, key string, o *kube.Object) *subject 
 		if len(o.Principals)+len(o.ServiceAccounts) == 0 {
 			return nil
 		}
-		next.config = &configuration{o.Name, slices.Clone(o.Principals), slices.Clone(o.ServiceAccounts)}
+		next.config = newConfiguration(s.kind, o)
 		says = slices.Concat(o.Principals, []string{""}, o.ServiceAccounts)
 	default:
 		return nil
@@ -536,8 +598,9 @@ func (t *trail) follow(before, held *resource) {
 	}
 }
 
-// name is unique among all subjects.
+// name is unique among all subjects that there are, and id among those that have been.
 func (s *subject) name() string { return s.store.kind.String() + " " + s.key }
+func (s *subject) id() string   { return s.name() + " " + strconv.FormatInt(s.created, 10) }
 
 // trailDescs describe what is said of the trail itself.
 type trailDescs struct {
@@ -553,7 +616,7 @@ func newTrailDescs() trailDescs {
 	return trailDescs{
 		up:       desc("crossplane_exporter_trail_up", "Whether the source of the audit trail could be read at the last attempt."),
 		coverage: desc("platform_cloud_trail_coverage", "Which calls the source shows: all, writes, or none while it has not worked yet. Always 1.", "coverage"),
-		delay:    desc("platform_cloud_trail_delay_seconds", "How late the audit trail is: since when nothing has been read, or, where that cannot be known, how old the newest record was when it arrived."),
+		delay:    desc("platform_cloud_trail_delay_seconds", "How late the audit trail is: since when nothing has been read, or how old the newest record is, whichever is less."),
 		last:     desc("platform_cloud_trail_last_event_timestamp_seconds", "When the newest call was made that the source has shown; 0 while it has shown none."),
 		records:  desc("crossplane_exporter_trail_records_total", "Records of the audit trail: counted, passed over because they had been counted before, or unreadable.", "result"),
 		files:    desc("crossplane_exporter_trail_files_total", "Log files of the audit trail: read, skipped because they are no logs of calls, or broken.", "result"),
@@ -579,10 +642,11 @@ func (t *trail) Collect(ch chan<- prometheus.Metric) {
 	now := t.now()
 	for _, s := range sources {
 		st, tally, h := s.Status(), tallies[s.Name()], heardOf[s.Name()]
-		labels := []string{t.Cloud(), cmp.Or(h.account, st.Account), st.Region, st.Source}
-		if h.account != "" && st.Account == "" {
-			labels[1] = "" // many
+		account := "" // of many
+		if st.Kind == "lookup" {
+			account = cmp.Or(h.account, st.Account)
 		}
+		labels := []string{t.Cloud(), account, st.Region, st.Source}
 		say := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value, append(slices.Clone(labels), more...)...)
 		}
@@ -613,37 +677,46 @@ func (t *trail) standing() ([]cloud.Source, *cloud.Ledger, map[string]heard) {
 	return t.running, t.ledger, h
 }
 
-// delay is how late a source is, if that can be known yet.
+// delay is how late a source is, if that can be known yet. Where all is read that the trail shows it is as late as that look, and
+// where more comes all the time, as the newest of it.
 func delay(s cloud.Status, h heard, now time.Time) (late time.Duration, known bool) {
-	switch {
-	case !s.Through.IsZero():
-		late = now.Sub(s.Through)
-	case !h.at.IsZero():
-		late = h.delay
-	default:
-		return 0, false
+	at := s.Through
+	if h.at.After(at) {
+		at = h.at
 	}
-	return max(0, late), true
+	return max(0, now.Sub(at)), !at.IsZero()
 }
 
-func up(s cloud.Status) bool { return s.Err == nil && s.Coverage != cloud.CoversNone }
+func up(s cloud.Status) bool { return s.Err == nil && !s.LastSuccess.IsZero() }
 
-// health is whether all sources could be read, and when the one that was read longest ago was.
+// health is whether all sources could be read, and when the one that was read longest ago was. What was added because of a resource
+// and has never worked is passed over: anybody may name a region in a resource.
 func (t *trail) health() (healthy bool, lastSuccess time.Time) {
 	sources, _, _ := t.standing()
+	t.mu.Lock()
+	reached := t.reached
+	t.mu.Unlock()
 	healthy = true
-	for i, s := range sources {
+	first := true
+	for _, s := range sources {
 		st := s.Status()
+		if reached[s.Name()] && st.LastSuccess.IsZero() {
+			continue
+		}
 		healthy = healthy && up(st)
-		if i == 0 || st.LastSuccess.Before(lastSuccess) {
+		if first || st.LastSuccess.Before(lastSuccess) {
 			lastSuccess = st.LastSuccess
 		}
+		first = false
 	}
 	return healthy, lastSuccess
 }
 
-// probe says of each source whether it would work.
+// probe says of each source whether it would work, of those too that run would add. It is not for a trail that runs.
 func (t *trail) probe(ctx context.Context) (names []string, errs []error) {
+	for len(t.sources) > 0 {
+		t.reach(<-t.sources)
+	}
 	sources, _, _ := t.standing()
 	for _, s := range sources {
 		err := errors.New("it cannot be tried beforehand")

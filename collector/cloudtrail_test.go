@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -79,8 +80,21 @@ func (k *mortalKeeper) die(dead bool) {
 	k.dead = dead
 }
 
-// life runs an exporter for so long in the bubble that it is called in, kills it with whatever was not noted, and is what it said last.
+// An end is how an exporter's life ends: how long before it Prometheus comes for the last time, and whether it is killed with whatever
+// was not noted or is asked to stop.
+type end struct {
+	unseen time.Duration
+	killed bool
+}
+
+// life runs an exporter for so long in the bubble that it is called in, kills it, and is what Prometheus heard of it last.
 func life(t *testing.T, cfg Config, keeper *mortalKeeper, length time.Duration) string {
+	t.Helper()
+	return lifeTo(t, cfg, keeper, length, end{killed: true})
+}
+
+// lifeTo is a life to such an end.
+func lifeTo(t *testing.T, cfg Config, keeper *mortalKeeper, length time.Duration, as end) string {
 	t.Helper()
 	cfg.Log, cfg.Checkpoint = slog.New(slog.DiscardHandler), keeper
 	e, err := New(cfg)
@@ -90,10 +104,11 @@ func life(t *testing.T, cfg Config, keeper *mortalKeeper, length time.Duration) 
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	time.Sleep(length)
+	time.Sleep(length - as.unseen)
 	synctest.Wait()
-	keeper.die(true)
 	text := get(t, e.Handler("/metrics"), "GET", "/metrics").Body.String()
+	keeper.die(as.killed)
+	time.Sleep(as.unseen)
 	stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -102,46 +117,93 @@ func life(t *testing.T, cfg Config, keeper *mortalKeeper, length time.Duration) 
 	return text
 }
 
-// TestTrailIsCountedOnce kills the exporter at random moments while CloudTrail shows events late and in no order, and adds up what a
-// Prometheus would have seen of each life.
+// TestTrailIsCountedOnce ends the exporter at random moments while CloudTrail shows events late and in no order, and adds up what a
+// Prometheus would have seen of each life. One that is asked to stop leaves to the next what nobody has seen yet; one that is killed
+// cannot, and is killed here when it has just been seen.
 func TestTrailIsCountedOnce(t *testing.T) {
-	for seed := range uint64(5) {
+	ends := map[string]func(*rand.Rand) end{
+		"killed":  func(*rand.Rand) end { return end{killed: true} },
+		"stopped": func(r *rand.Rand) end { return end{unseen: time.Duration(r.IntN(50)) * time.Second} },
+		"either": func(r *rand.Rand) end {
+			return []end{{killed: true}, {unseen: time.Duration(r.IntN(50)) * time.Second}}[r.IntN(2)]
+		},
+	}
+	for name, ending := range ends {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(3) {
+				countedOnce(t, seed, ending)
+			}
+		})
+	}
+}
+
+func countedOnce(t *testing.T, seed uint64, ending func(*rand.Rand) end) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(morning))
+		r := rand.New(rand.NewPCG(seed, 1))
+		s := &kubetest.Server{}
+		if err := s.Apply(definitionsYAML(t, subnets)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Apply(subnet); err != nil {
+			t.Fatal(err)
+		}
+		calls := &awstest.CloudTrail{}
+		events := awstest.Generate(seed, 500, morning, morning.Add(30*time.Minute))
+		writes := 0
+		for i := range events {
+			e := &events[i]
+			e.Region = "eu-west-1"
+			if i%10 == 0 {
+				writes++
+				*e = awstest.Event{
+					ID: fmt.Sprint("write-", i), Time: e.Time, Account: "111122223333", Region: "eu-west-1", Source: "ec2.amazonaws.com", Name: "ModifySubnetAttribute",
+					Role: "arn:aws:iam::111122223333:role/deploy", Session: "ci", Request: map[string]any{"subnetId": "subnet-0123456789abcdef0"},
+				}
+			}
+			calls.Add(e.Time.Add(time.Duration(r.IntN(600))*time.Second), *e)
+		}
+		keeper := &mortalKeeper{}
+		var got struct{ calls, changes, resource float64 }
+		for lives := 0; time.Since(morning) < 50*time.Minute; lives++ {
+			text := lifeTo(t, Config{REST: s.Config(), Trail: lookup(calls)}, keeper, time.Duration(60+r.IntN(300))*time.Second, ending(r))
+			got.calls += sum(t, text, "platform_cloud_api_calls_total", "")
+			got.changes += sum(t, text, "platform_cloud_out_of_band_changes_total", `principal_class="deployer"`)
+			got.resource += sum(t, text, "platform_resource_out_of_band_changes_total", `principal_class="deployer"`)
+		}
+		want := struct{ calls, changes, resource float64 }{500, float64(writes), float64(writes)}
+		if got != want {
+			t.Errorf("seed %d: got %+v, want %+v", seed, got, want)
+		}
+	})
+}
+
+// TestRevertOverARestart lets a change be put right by the time that another exporter has taken over.
+func TestRevertOverARestart(t *testing.T) {
+	for name, as := range map[string]end{"killed": {killed: true}, "stopped": {}} {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Until(morning))
-			r := rand.New(rand.NewPCG(seed, 1))
 			s := &kubetest.Server{}
-			if err := s.Apply(definitionsYAML(t, subnets)); err != nil {
+			if err := errors.Join(s.Apply(definitionsYAML(t, subnets)), s.Apply(subnet)); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Apply(subnet); err != nil {
-				t.Fatal(err)
+			calls, keeper := &awstest.CloudTrail{}, &mortalKeeper{}
+			write := func(id, role, agent string) {
+				calls.Add(time.Now(), awstest.Event{
+					ID: id, Time: time.Now(), Account: "111122223333", Region: "eu-west-1", Source: "ec2.amazonaws.com", Name: "ModifySubnetAttribute", Agent: agent,
+					Role: "arn:aws:iam::111122223333:role/" + role, Session: "a", Request: map[string]any{"subnetId": "subnet-0123456789abcdef0"},
+				})
 			}
-			calls := &awstest.CloudTrail{}
-			events := awstest.Generate(seed, 500, morning, morning.Add(30*time.Minute))
-			writes := 0
-			for i := range events {
-				e := &events[i]
-				e.Region = "eu-west-1"
-				if i%10 == 0 {
-					writes++
-					*e = awstest.Event{
-						ID: fmt.Sprint("write-", i), Time: e.Time, Account: "111122223333", Region: "eu-west-1", Source: "ec2.amazonaws.com", Name: "ModifySubnetAttribute",
-						Role: "arn:aws:iam::111122223333:role/deploy", Session: "ci", Request: map[string]any{"subnetId": "subnet-0123456789abcdef0"},
-					}
-				}
-				calls.Add(e.Time.Add(time.Duration(r.IntN(600))*time.Second), *e)
-			}
-			keeper := &mortalKeeper{}
-			var got struct{ calls, changes, resource float64 }
-			for lives := 0; time.Since(morning) < 50*time.Minute; lives++ {
-				text := life(t, Config{REST: s.Config(), Trail: lookup(calls)}, keeper, time.Duration(60+r.IntN(300))*time.Second)
-				got.calls += sum(t, text, "platform_cloud_api_calls_total", "")
-				got.changes += sum(t, text, "platform_cloud_out_of_band_changes_total", `principal_class="deployer"`)
-				got.resource += sum(t, text, "platform_resource_out_of_band_changes_total", `principal_class="deployer"`)
-			}
-			want := struct{ calls, changes, resource float64 }{500, float64(writes), float64(writes)}
-			if got != want {
-				t.Errorf("seed %d: got %+v, want %+v", seed, got, want)
+			cfg := Config{REST: s.Config(), Trail: lookup(calls)}
+			write("changed", "deploy", "")
+			lifeTo(t, cfg, keeper, 5*time.Minute, as)
+			cfg.Trail = lookup(calls)
+			write("corrected", "provider", "crossplane-provider-aws/v2")
+			text := lifeTo(t, cfg, keeper, 5*time.Minute, as)
+			h := parse(t, text)["platform_cloud_revert_seconds"].GetMetric()
+			if len(h) != 1 || h[0].GetHistogram().GetSampleSum() != 300 {
+				t.Errorf("%s: want a revert after 300 seconds, got %v", name, h)
 			}
 		})
 	}

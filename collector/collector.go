@@ -3,9 +3,11 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,6 +60,7 @@ type Exporter struct {
 	checkpoint *checkpoint
 	registry   *prometheus.Registry
 	self       *self
+	wrong      atomic.Pointer[string] // what was wrong with the registry's metrics when they were gathered last
 }
 
 // New makes an Exporter. It fails for a configuration that cannot work, not for a cluster that cannot be reached.
@@ -108,7 +111,7 @@ func New(cfg Config) (*Exporter, error) {
 		return nil, err
 	}
 	e.drift.current = e.cluster.Current
-	e.self = newSelf(e.cluster, e.trail, e.registry)
+	e.self = newSelf(e.cluster, e.trail, cfg.Shard, e.registry)
 	e.registry.MustRegister(
 		version.NewCollector("crossplane_exporter"),
 		collectors.NewGoCollector(),
@@ -120,6 +123,9 @@ func New(cfg Config) (*Exporter, error) {
 // Run watches until ctx ends.
 func (e *Exporter) Run(ctx context.Context) error {
 	saved := e.checkpoint.load(ctx, e.resources.now())
+	if ctx.Err() != nil {
+		return nil // and what was saved is left as it is
+	}
 	e.drift.restore(saved)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.cluster.Run(ctx) })
@@ -129,7 +135,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 			position = saved.Trail
 		}
 		e.trail.begin(position)
-		group.Go(func() error { return e.trail.run(ctx, e.Ready) })
+		group.Go(func() error { return e.trail.run(ctx, e.knowsAll) })
 	}
 	group.Go(func() error { return e.settle(ctx) })
 	return group.Wait()
@@ -144,7 +150,7 @@ func (e *Exporter) settle(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 			defer cancel()
-			e.note(last)
+			e.leave(last)
 			return nil
 		case <-tick.C:
 			noted := false
@@ -163,21 +169,41 @@ func (e *Exporter) settle(ctx context.Context) error {
 
 // note saves a checkpoint, and puts what the audit trail told since the last one into the metrics.
 func (e *Exporter) note(ctx context.Context) {
-	write := func(position *cloud.State) error {
-		e.resources.news.Store(false)
-		s := e.drift.state()
-		s.Trail = position
-		err := e.checkpoint.save(ctx, s)
-		if err != nil {
-			e.resources.news.Store(true)
-		}
-		return err
-	}
+	save := func(position *cloud.State) error { return e.save(ctx, position) }
 	if e.trail != nil {
-		e.trail.note(write)
+		e.trail.note(save)
 		return
 	}
-	write(nil) //nolint:errcheck // It has been said.
+	save(nil) //nolint:errcheck // It has been said.
+}
+
+// leave saves the last checkpoint.
+func (e *Exporter) leave(ctx context.Context) {
+	var position *cloud.State
+	if e.trail != nil {
+		position = e.trail.leave()
+	}
+	e.save(ctx, position) //nolint:errcheck // It has been said.
+}
+
+// save saves a checkpoint with the audit trail at a position.
+func (e *Exporter) save(ctx context.Context, position *cloud.State) error {
+	e.resources.news.Store(false)
+	s := e.drift.state()
+	s.Trail = position
+	err := e.checkpoint.save(ctx, s)
+	if err != nil {
+		e.resources.news.Store(true)
+	}
+	return err
+}
+
+// knowsAll is nil once it is known whom the audit trail may be about: the resources, and the providers.
+func (e *Exporter) knowsAll() error {
+	if !e.knowsAccounts() {
+		return errors.New("ServiceAccounts are not known yet")
+	}
+	return e.Ready()
 }
 
 // Ready is nil once everything there is to say has been seen once; until then it says what is missing.

@@ -36,73 +36,98 @@ func (e *Exporter) Handler(telemetryPath string) http.Handler {
 
 // metrics writes all families. It reads what is held already and waits for nothing.
 func (e *Exporter) metrics(w http.ResponseWriter, req *http.Request) {
-	sources, err := e.sources()
+	registered, passed, err := e.gather()
 	if err != nil {
-		e.log.Error("the exporter's own metrics cannot be gathered", "err", err)
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	h := w.Header()
 	h.Set("Vary", "Accept, Accept-Encoding")
 	format := expfmt.NegotiateAccept(req.Header, expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeProtoDelim))
 	if format.FormatType() == expfmt.TypeProtoDelim {
-		e.protobuf(w, sources)
-		return
+		err = e.protobuf(w, registered)
+	} else {
+		err = e.text(w, registered, acceptsGzip(req.Header))
 	}
-	h.Set("Content-Type", expo.ContentType)
-	write := expo.WriteText
-	if acceptsGzip(req.Header) {
-		h.Set("Content-Encoding", "gzip")
-		write = expo.WriteGzip
-	}
-	tallies, err := write(w, sources...)
-	e.self.scraped(tallies)
 	if err != nil {
 		e.log.Debug("a scrape was broken off", "remote", req.RemoteAddr, "err", err)
+		return
+	}
+	passed()
+}
+
+// gather is what the registry has, and what is to be called once it has been passed on. What makes no sense in it, one series twice
+// perhaps, is left out and said: the rest is all the more needed.
+func (e *Exporter) gather() (registered []*dto.MetricFamily, passed func(), err error) {
+	e.resources.say(e.cluster.Kinds())
+	passed = func() {}
+	gather := func() {
+		var wrong error
+		registered, wrong = e.registry.Gather()
+		e.complain(wrong)
+	}
+	if e.trail != nil {
+		passed, err = e.trail.read(gather)
+		return registered, passed, err
+	}
+	gather()
+	return registered, passed, nil
+}
+
+// complain says what is wrong with the exporter's own metrics, once.
+func (e *Exporter) complain(wrong error) {
+	text := ""
+	if wrong != nil {
+		text = wrong.Error()
+	}
+	if before := e.wrong.Swap(&text); wrong != nil && (before == nil || *before != text) {
+		e.log.Error("some of the exporter's own metrics make no sense, and are left out", "err", wrong)
 	}
 }
 
-// sources is everything there is to say now, in order.
-func (e *Exporter) sources() ([]expo.Source, error) {
-	e.resources.say(e.cluster.Kinds())
-	registered, err := e.registry.Gather()
-	if err != nil {
-		return nil, fmt.Errorf("gather the exporter's own metrics: %w", err)
-	}
+// text answers in the text format.
+func (e *Exporter) text(w http.ResponseWriter, registered []*dto.MetricFamily, gzip bool) error {
 	text := &expo.Text{}
 	enc := expfmt.NewEncoder(text, expfmt.NewFormat(expfmt.TypeTextPlain))
 	for _, f := range registered {
 		if err := enc.Encode(f); err != nil {
-			return nil, fmt.Errorf("encode %s: %w", f.GetName(), err)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return fmt.Errorf("encode %s: %w", f.GetName(), err)
 		}
 	}
-	return []expo.Source{e.resources.kinds, e.resources.table, text}, nil
+	h := w.Header()
+	h.Set("Content-Type", expo.ContentType)
+	write := expo.WriteText
+	if gzip {
+		h.Set("Content-Encoding", "gzip")
+		write = expo.WriteGzip
+	}
+	tallies, err := write(w, e.resources.kinds, e.resources.table, text)
+	e.self.scraped(tallies)
+	return err
 }
 
 // protobuf answers a Prometheus that asks for native histograms, which text has no words for. The families that are many are
 // made from the very text that others get, by the reference parser: right, but slow where there are a million series.
-func (e *Exporter) protobuf(w http.ResponseWriter, sources []expo.Source) {
+func (e *Exporter) protobuf(w http.ResponseWriter, registered []*dto.MetricFamily) error {
 	var text bytes.Buffer
-	tallies, err := expo.WriteText(&text, sources[:len(sources)-1]...)
+	tallies, err := expo.WriteText(&text, e.resources.kinds, e.resources.table)
 	e.self.scraped(tallies)
 	if err == nil {
-		err = e.encodeProtobuf(w, &text)
+		err = encodeProtobuf(w, &text, registered)
 	}
 	if err != nil {
 		e.log.Warn("a scrape in protobuf failed", "err", err)
 		http.Error(w, err.Error(), http.StatusInternalServerError) // for a scrape that has not begun; one that has is cut off
 	}
+	return err
 }
 
-func (e *Exporter) encodeProtobuf(w http.ResponseWriter, text io.Reader) error {
+func encodeProtobuf(w http.ResponseWriter, text io.Reader, registered []*dto.MetricFamily) error {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	parsed, err := parser.TextToMetricFamilies(text)
 	if err != nil {
 		return fmt.Errorf("parse our own text: %w", err)
-	}
-	registered, err := e.registry.Gather()
-	if err != nil {
-		return fmt.Errorf("gather the exporter's own metrics: %w", err)
 	}
 	format := expfmt.NewFormat(expfmt.TypeProtoDelim)
 	w.Header().Set("Content-Type", string(format))

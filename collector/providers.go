@@ -3,6 +3,7 @@ package collector
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"crossplane-exporter/internal/cloud"
@@ -18,17 +19,34 @@ type providers struct {
 	configs  map[string]configuration // by group/kind and key
 	accounts map[string]kube.Object   // ServiceAccounts with a role, by namespace/name
 	told     []string
-	speaks   map[string]map[string]struct{} // by the name of a provider configuration, the cloud accounts that it leads to
+	speaks   map[configRef]map[string]struct{} // by provider configuration, the cloud accounts that it leads to
 }
 
 // A configuration is what is held of a ProviderConfig or DeploymentRuntimeConfig.
 type configuration struct {
-	name                        string
+	configRef
+
 	principals, serviceAccounts []string
 }
 
+// A configRef is which configuration is meant: those of a namespace may have the name of the cluster's, or of another's.
+type configRef struct{ group, namespace, name string }
+
+func newConfiguration(k kube.Kind, o *kube.Object) *configuration {
+	return &configuration{
+		configRef{k.Group, o.Namespace, o.Name}, slices.Clone(o.Principals), slices.Clone(o.ServiceAccounts),
+	}
+}
+
+// refOf is what a managed resource is configured by. Its group is below that of its provider's configurations, as in
+// ec2.aws.m.upbound.io.
+func refOf(k kube.Kind, o *kube.Object) configRef {
+	_, group, _ := strings.Cut(k.Group, ".")
+	return configRef{group, o.Namespace, o.ProviderConfig}
+}
+
 func newProviders(t cloud.Trail) *providers {
-	return &providers{trail: t, configs: map[string]configuration{}, accounts: map[string]kube.Object{}, speaks: map[string]map[string]struct{}{}}
+	return &providers{trail: t, configs: map[string]configuration{}, accounts: map[string]kube.Object{}, speaks: map[configRef]map[string]struct{}{}}
 }
 
 // configure notes what a configuration says, nil that it is gone.
@@ -40,17 +58,17 @@ func (p *providers) configure(name string, c *configuration) {
 	} else {
 		delete(p.configs, name)
 	}
-	p.speaks = map[string]map[string]struct{}{}
+	p.speaks = map[configRef]map[string]struct{}{}
 	for _, c := range p.configs {
 		for _, principal := range c.principals {
 			account := p.trail.Account(principal)
 			if account == "" {
 				continue
 			}
-			if p.speaks[c.name] == nil {
-				p.speaks[c.name] = map[string]struct{}{}
+			if p.speaks[c.configRef] == nil {
+				p.speaks[c.configRef] = map[string]struct{}{}
 			}
-			p.speaks[c.name][account] = struct{}{}
+			p.speaks[c.configRef][account] = struct{}{}
 		}
 	}
 	p.tell()
@@ -81,13 +99,15 @@ func (p *providers) tell() {
 	}
 }
 
-// speaksIn is whether resources of a provider configuration may be in a cloud account: it leads there, or nobody knows where.
-func (p *providers) speaksIn(config, account string) bool {
+// speaksIn is whether resources of a provider configuration may be in a cloud account: it leads there, or nobody knows where. That of a
+// resource in a namespace is either in there, or one for all.
+func (p *providers) speaksIn(config configRef, account string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	accounts := p.speaks[config]
-	_, ok := accounts[account]
-	return ok || len(accounts) == 0
+	own, all := p.speaks[config], p.speaks[configRef{group: config.group, name: config.name}]
+	_, inOwn := own[account]
+	_, inAll := all[account]
+	return inOwn || inAll || len(own)+len(all) == 0
 }
 
 // A serviceAccountStore is a kube.Store of ServiceAccounts that name a role.

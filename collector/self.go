@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,24 +14,27 @@ import (
 type self struct {
 	cluster *kube.Cluster
 	trail   *trail // nil where none is read
+	shard   Shard
 
-	up, lastSuccess, kinds, forbidden *prometheus.Desc
+	up, lastSuccess, kinds, forbidden, shards *prometheus.Desc
 
 	series  *prometheus.GaugeVec
 	dropped *prometheus.CounterVec
 }
 
-func newSelf(c *kube.Cluster, t *trail, reg prometheus.Registerer) *self {
+func newSelf(c *kube.Cluster, t *trail, shard Shard, reg prometheus.Registerer) *self {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("crossplane_exporter_"+name, help, labels, nil)
 	}
 	s := &self{
 		cluster:     c,
 		trail:       t,
+		shard:       shard,
 		up:          desc("collector_up", "Whether all that the collector needs can be read now.", "collector"),
 		lastSuccess: desc("collector_last_success_timestamp_seconds", "When the collector last heard from everything it watches, of what it may read: the age of its oldest news.", "collector"),
-		kinds:       desc("kinds_watched", "Kinds that are watched."),
-		forbidden:   desc("kinds_forbidden", "Kinds that are watched but that RBAC does not let the exporter read."),
+		kinds:       desc("kinds_watched", "Kinds that are watched, of those that this shard says."),
+		forbidden:   desc("kinds_forbidden", "Kinds that are watched, of those that this shard says, but that RBAC does not let the exporter read."),
+		shards:      desc("shards", "How many exporters share the kinds among them, and which of them this one is.", "shard"),
 		series: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "crossplane_exporter_series", Help: "Series of each family at the last scrape.",
 		}, []string{"family"}),
@@ -48,10 +52,16 @@ func (s *self) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByColle
 // Collect implements prometheus.Collector.
 func (s *self) Collect(ch chan<- prometheus.Metric) {
 	definitions, kinds := s.cluster.Definitions(), s.cluster.Kinds()
-	up, forbidden, heard := definitions.Synced && definitions.Current, 0, definitions.Heard
+	up, watched, forbidden, heard := definitions.Synced && definitions.Current, 0, 0, definitions.Heard
 	for _, k := range kinds {
+		own := s.shard.has(k.Kind.Group, k.Kind.Name) // configurations are watched by every shard, and said by one
+		if own {
+			watched++
+		}
 		if k.Forbidden() {
-			forbidden++
+			if own {
+				forbidden++
+			}
 			continue
 		}
 		up = up && k.Synced && k.Current
@@ -70,8 +80,9 @@ func (s *self) Collect(ch chan<- prometheus.Metric) {
 		gauge(s.up, boolean(healthy), "cloudtrail")
 		gauge(s.lastSuccess, seconds(success), "cloudtrail")
 	}
-	gauge(s.kinds, float64(len(kinds)))
+	gauge(s.kinds, float64(watched))
 	gauge(s.forbidden, float64(forbidden))
+	gauge(s.shards, float64(s.shard.count()), strconv.Itoa(s.shard.Index))
 }
 
 // scraped notes how much each family said.

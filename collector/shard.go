@@ -3,7 +3,6 @@ package collector
 import (
 	"fmt"
 	"hash/fnv"
-	"slices"
 
 	"crossplane-exporter/internal/kube"
 )
@@ -29,6 +28,9 @@ func (s Shard) has(group, kind string) bool {
 	return int(h.Sum32()%uint32(s.Of)) == s.Index //nolint:gosec // There are no four billion shards.
 }
 
+// count is how many shards there are.
+func (s Shard) count() int { return max(s.Of, 1) }
+
 // first is whether the shard counts what belongs to no kind.
 func (s Shard) first() bool { return s.Index == 0 }
 
@@ -41,14 +43,14 @@ type configurationStore struct {
 }
 
 type keptConfiguration struct {
-	name string
-	configuration
+	key    string
+	config configuration
 }
 
 func (s *configurationStore) Keep(o *kube.Object) any {
 	return keptConfiguration{
 		s.kind.String() + " " + resourceKey(o.Namespace, o.Name),
-		configuration{o.Name, slices.Clone(o.Principals), slices.Clone(o.ServiceAccounts)},
+		*newConfiguration(s.kind, o),
 	}
 }
 
@@ -57,14 +59,14 @@ func (s *configurationStore) Set(kept any) {
 	if s.names == nil {
 		s.names = map[string]struct{}{}
 	}
-	s.names[k.name] = struct{}{}
-	s.providers.configure(k.name, &k.configuration)
+	s.names[k.key] = struct{}{}
+	s.providers.configure(k.key, &k.config)
 }
 
 func (s *configurationStore) Delete(kept any) {
 	k := kept.(keptConfiguration) //nolint:forcetypeassert // What Keep returns.
-	delete(s.names, k.name)
-	s.providers.configure(k.name, nil)
+	delete(s.names, k.key)
+	s.providers.configure(k.key, nil)
 }
 
 func (s *configurationStore) Replace(kept []any) {
