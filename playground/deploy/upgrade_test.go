@@ -44,7 +44,7 @@ type release struct {
 // TestUpgrade installs the exporter with deploy/upgrade.sh, and upgrades it to versions that are good, broken and half broken, on
 // Kubernetes' own controllers. While it does, there must always be an exporter that is ready and says what there is to say.
 func TestUpgrade(t *testing.T) {
-	r := newRelease(t, "upgrade", images(t, "v1", "v2"))
+	r := newRelease(t, "upgrade", images(t, "v1", "v2", "mortal"))
 	visible(t, r.namespace)
 
 	out := r.upgrade(t, 0, nil, "--set", "image.tag=v1")
@@ -86,6 +86,18 @@ func TestUpgrade(t *testing.T) {
 			flags: []string{"--set", "image.tag=v1,exporter.exclude={s3.aws.upbound.io/*}"}, env: []string{"SETTLE=1"}, status: 1, says: "the new version sees less: ", version: "v2",
 		},
 		{
+			name: "Dies", reason: "One that was ready once and is not any more does not pass for the old one, which still is.",
+			flags: []string{"--set", "image.tag=mortal"}, env: []string{"SETTLE=2"}, status: 1, says: "the new version is not ready", version: "v2",
+		},
+		{
+			name: "NoSuchValue", reason: "What helm does not even begin leaves no trace.",
+			flags: []string{"--set", "replicas=2"}, status: 1, says: "'replicas' not allowed", version: "v2",
+		},
+		{
+			name: "NoSuchCluster", reason: "That helm knows nothing does not mean that there is nothing.",
+			env: []string{"KUBE_CONTEXT=none"}, status: 2, says: `context "none" does not exist`, version: "v2",
+		},
+		{
 			name: "MayReadLess", reason: "So is one whose rights were taken away, and the kinds are named.",
 			flags: []string{"--set", "image.tag=v1,rbac.aggregate=false"}, env: []string{"SETTLE=1"}, status: 1, says: "not readable: s3.aws.upbound.io/Bucket: forbidden", version: "v2",
 		},
@@ -118,11 +130,50 @@ func TestUpgrade(t *testing.T) {
 
 	t.Run("Interrupted", func(t *testing.T) {
 		stop := r.uninterrupted(t, all)
-		r.interrupt(t, "--set", "image.tag=v3")
-		out := r.upgrade(t, 0, nil, "--set", "image.tag=v1")
+		r.interrupt(t, "STATUS: pending-upgrade", nil, "--set", "image.tag=v3")
+		out := r.upgrade(t, 0, []string{"TIMEOUT=15s"}, "--set", "image.tag=v1")
 		stop()
 		if !strings.Contains(out, "an earlier change was not finished: back to revision ") {
 			t.Errorf("it does not say what it found:\n%s", out)
+		}
+		r.serves(t, "v1")
+	})
+	t.Run("InterruptedOnTrial", func(t *testing.T) {
+		// What was not found good must not be what the next run compares with.
+		less := []string{"--set", "image.tag=v2,exporter.exclude={s3.aws.upbound.io/*}"}
+		stop := r.uninterrupted(t, all)
+		r.interrupt(t, "DESCRIPTION: upgrade.sh: on trial after revision ", nil, less...)
+		out := r.upgrade(t, 1, []string{"TIMEOUT=15s", "SETTLE=1"}, less...)
+		stop()
+		for _, want := range []string{"an earlier change was not finished: back to revision ", "the new version sees less: "} {
+			if !strings.Contains(out, want) {
+				t.Errorf("it does not say %q:\n%s", want, out)
+			}
+		}
+		r.serves(t, "v1")
+	})
+	t.Run("UnderWay", func(t *testing.T) {
+		// Who waits for a version to become ready is not taken back by somebody else.
+		busy := r.start(t, []string{"TIMEOUT=10s"}, "--set", "image.tag=v3")
+		r.status(t, "STATUS: pending-upgrade")
+		out := r.upgrade(t, 0, []string{"TIMEOUT=1m"}, "--set", "image.tag=v1")
+		if strings.Contains(out, "back to revision") || !strings.Contains(out, " is pending: ") {
+			t.Errorf("it does not wait for the other:\n%s", out)
+		}
+		if err := busy.Wait(); busy.ProcessState.ExitCode() != 1 {
+			t.Errorf("the other ended with %v, want 1: that it went back", err)
+		}
+		r.serves(t, "v1")
+	})
+	t.Run("Values", func(t *testing.T) {
+		// Values are those that helm would take, and none is left of the trial.
+		for _, flags := range [][]string{{"--set", "image.tag=v2,revisionHistoryLimit=4"}, nil, {"--reuse-values", "--set", "image.tag=v1"}} {
+			r.upgrade(t, 0, nil, flags...)
+			values, err := r.helm(t.Context(), "get", "values", r.name)
+			check(t, err)
+			if !strings.Contains(values, "revisionHistoryLimit: 4") || strings.Contains(values, "minReadySeconds") {
+				t.Errorf("with the flags %q the values are\n%s", flags, values)
+			}
 		}
 		r.serves(t, "v1")
 	})
@@ -158,6 +209,25 @@ func TestFirstInstall(t *testing.T) {
 	if out, err := r.helm(t.Context(), "list", "--all", "--short"); err != nil || out != "" {
 		t.Errorf("releases are left: %v %s", err, out)
 	}
+}
+
+// TestFailedInstall upgrades a release of which helm says that it failed, though it serves: there is nothing to go back to, and so it is
+// left alone.
+func TestFailedInstall(t *testing.T) {
+	r := newRelease(t, "failed", images(t, "v1"))
+	visible(t, r.namespace)
+	if _, err := r.helm(t.Context(), "install", r.name, r.chart, "--set", "image.tag=v1", "--wait", "--timeout", "1ms"); err == nil {
+		t.Fatal("it is ready sooner than helm can look")
+	}
+	r.serves(t, "v1")
+	stop := r.uninterrupted(t, buckets)
+	out := r.upgrade(t, 2, []string{"TIMEOUT=4s"}, "--set", "image.tag=v2")
+	if !strings.Contains(out, "there is no revision to go back to") {
+		t.Errorf("it does not say why it leaves things as they are:\n%s", out)
+	}
+	r.upgrade(t, 0, nil, "--set", "image.tag=v1")
+	stop()
+	r.serves(t, "v1")
 }
 
 // TestStack installs the chart with the values for kube-prometheus-stack, TLS and basic auth. The exporter serves nobody without a
@@ -219,39 +289,94 @@ func TestStack(t *testing.T) {
 }
 
 // TestShards installs the examples of an exporter that is shared out: each kind that one exporter would watch is watched by one of them.
+// It upgrades them to versions that are good, broken and half broken, and to another number of shards.
 func TestShards(t *testing.T) {
 	installKinds(t)
-	image := images(t, "0.1.0")
+	image := images(t, "v1", "v2")
 	values, err := manifests.Values()
 	check(t, err)
-	watched := make(map[string]int)
-	for _, name := range []string{"default", "shards", "shards-volume"} {
-		t.Run(name, func(t *testing.T) {
-			r := newRelease(t, "share-"+name, image)
-			out := r.upgrade(t, 0, nil, append(values[name], "--set", "rbac.groups={aws.upbound.io,aws.m.upbound.io,s3.aws.upbound.io,platform.example.org}")...)
-			pods, err := r.ready(t.Context())
-			check(t, err)
-			for _, pod := range pods {
-				text, err := r.metrics(t.Context(), pod)
-				check(t, err)
-				kinds := 0
-				_, rest, _ := strings.Cut(text, "\ncrossplane_exporter_kinds_watched ")
-				if _, err := fmt.Sscan(rest, &kinds); err != nil || kinds == 0 || !strings.Contains(text, "\ncrossplane_exporter_kinds_forbidden 0\n") {
-					t.Errorf("%s watches %d kinds (%v):\n%s", pod, kinds, err, said(text))
-				}
-				watched[name] += kinds
+	alone := 0
+	type step struct {
+		name, reason string
+		flags        string
+		status       int
+		says         string
+		pods         int
+		version      string
+	}
+	broken := []step{
+		{"NoImage", "A pod that never starts is in the way of the one that is to come back.", "image.tag=v3", 1, "ErrImagePull: no image crossplane-exporter:v3", 0, "v2"},
+		{"Crash", "So is one that does not start.", "image.tag=v1,extraArgs={--no-such-flag}", 1, "unknown flag --no-such-flag", 0, "v2"},
+		{"SeesFewerKinds", "All shards together are compared.", "image.tag=v1,exporter.exclude={s3.aws.upbound.io/*}", 1, "the new version sees less: ", 0, "v2"},
+	}
+	for _, tc := range []struct {
+		name  string
+		pods  int
+		steps []step
+	}{
+		{"default", 1, []step{{"ToShards", "A Deployment becomes a StatefulSet.", "image.tag=v1,shards=2", 0, "now, revision", 2, "v1"}, {"ToOne", "And back.", "image.tag=v1,shards=1", 0, "now, revision", 1, "v1"}}},
+		{"shards", 3, append(broken[:1:1], step{"Fewer", "The kinds are shared out anew.", "image.tag=v2,shards=2", 0, "now, revision", 2, "v2"})},
+		{"shards-volume", 2, append(broken[:3:3], step{"More", "The kinds are shared out anew.", "image.tag=v2,shards=3", 0, "now, revision", 3, "v2"})},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRelease(t, "share-"+tc.name, image)
+			flags := append(values[tc.name], "--set", "cloudtrail.source=none,rbac.groups={aws.upbound.io,aws.m.upbound.io,s3.aws.upbound.io,platform.example.org}")
+			out := r.upgrade(t, 0, nil, append(flags, "--set", "image.tag=v1")...)
+			watched := r.shared(t, tc.pods, "v1")
+			if tc.name == "default" {
+				alone = watched
 			}
-			if want := map[string]int{"default": 1, "shards": 2, "shards-volume": 2}[name]; len(pods) != want {
-				t.Errorf("%d exporters are ready, want %d", len(pods), want)
-			}
-			if said := fmt.Sprintf(": %d readable kinds, ", watched[name]); !strings.Contains(out, said) {
+			if said := fmt.Sprintf(": %d readable kinds, ", watched); !strings.Contains(out, said) {
 				t.Errorf("upgrade.sh does not see %q:\n%s", said, out)
 			}
-			if watched[name] != watched["default"] {
-				t.Errorf("together they watch %d kinds, one exporter watches %d", watched[name], watched["default"])
+			steps := append([]step{{"Good", "One pod after the other is replaced.", "image.tag=v2", 0, "now, revision", tc.pods, "v2"}}, tc.steps...)
+			for _, s := range steps {
+				if !t.Run(s.name, func(t *testing.T) {
+					out := r.upgrade(t, s.status, []string{"TIMEOUT=" + map[bool]string{true: "20s", false: "2m"}[s.status == 1], "SETTLE=10"}, append(flags, "--set", s.flags)...)
+					if !strings.Contains(out, s.says) {
+						t.Errorf("%s\nIt does not say %q:\n%s", s.reason, s.says, out)
+					}
+					pods := s.pods
+					if pods == 0 {
+						pods = tc.pods
+					}
+					watched = r.shared(t, pods, s.version)
+				}) {
+					break
+				}
+			}
+			if watched != alone {
+				t.Errorf("together they watch %d kinds, one exporter watches %d", watched, alone)
 			}
 		})
 	}
+}
+
+// shared is how many kinds the exporters watch together, when so many are ready, all of that version, and may read what they watch.
+func (r *release) shared(t *testing.T, pods int, version string) int {
+	t.Helper()
+	watched := 0
+	eventually(t, fmt.Sprintf("%d exporters of version %s are ready", pods, version), func(ctx context.Context) error {
+		ready, err := r.ready(ctx)
+		if err != nil || len(ready) != pods {
+			return fmt.Errorf("ready are %v (%w)", ready, err)
+		}
+		watched = 0
+		for _, pod := range ready {
+			text, err := r.metrics(ctx, pod)
+			if err != nil {
+				return err
+			}
+			kinds := 0
+			_, rest, _ := strings.Cut(text, "\ncrossplane_exporter_kinds_watched ")
+			if _, err := fmt.Sscan(rest, &kinds); err != nil || kinds == 0 || !strings.Contains(text, "\ncrossplane_exporter_kinds_forbidden 0\n") || !strings.Contains(text, `version="`+version+`"`) {
+				return fmt.Errorf("%s watches %d kinds (%w), and is %s\n%s", pod, kinds, err, buildInfo(text), said(text))
+			}
+			watched += kinds
+		}
+		return nil
+	})
+	return watched
 }
 
 // playground is the word as basic auth has it, by bcrypt.
@@ -272,7 +397,7 @@ func newRelease(t *testing.T, space string, images map[string]string) *release {
 	return &release{name: space, namespace: space, node: n, bin: bin, script: script, chart: chart}
 }
 
-// images builds the exporter in versions, and names the images that the chart asks for.
+// images builds the exporter in versions, and names the images that the chart asks for. The version mortal is testdata/mortal.go.
 func images(t *testing.T, versions ...string) map[string]string {
 	t.Helper()
 	root, err := programs.Root()
@@ -280,7 +405,11 @@ func images(t *testing.T, versions ...string) map[string]string {
 	m := make(map[string]string)
 	for _, v := range versions {
 		path := filepath.Join(t.TempDir(), "crossplane-exporter")
-		cmd := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-o", path, "-ldflags=-X github.com/prometheus/common/version.Version="+v, "./cmd/crossplane-exporter")
+		pkg := "./cmd/crossplane-exporter"
+		if v == "mortal" {
+			pkg = "./playground/deploy/testdata/mortal.go"
+		}
+		cmd := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-o", path, "-ldflags=-X github.com/prometheus/common/version.Version="+v, pkg)
 		cmd.Env = append(os.Environ(), "GOWORK=off")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -322,24 +451,37 @@ func (r *release) upgrade(t *testing.T, status int, env []string, flags ...strin
 	return string(out)
 }
 
-// interrupt runs the script until helm has begun, and ends both as a machine does that loses its power.
-func (r *release) interrupt(t *testing.T, flags ...string) {
+// interrupt runs the script until helm says something of the release, and ends both as a machine does that loses its power.
+func (r *release) interrupt(t *testing.T, says string, env []string, flags ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), r.script, append([]string{r.name, r.namespace, r.chart}, flags...)...)
-	cmd.Env = r.env()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	check(t, cmd.Start())
-	eventually(t, "helm has begun", func(ctx context.Context) error {
-		out, err := r.helm(ctx, "status", r.name)
-		if err == nil && !strings.Contains(out, "STATUS: pending-upgrade") {
-			err = errors.New(out)
-		}
-		return err
-	})
+	cmd := r.start(t, env, flags...)
+	r.status(t, says)
 	check(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
 	if err := cmd.Wait(); err == nil {
 		t.Error("it ended well, though it was killed")
 	}
+}
+
+// start starts the script, in a process group of its own.
+func (r *release) start(t *testing.T, env []string, flags ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), r.script, append([]string{r.name, r.namespace, r.chart}, flags...)...)
+	cmd.Env = append(r.env(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	check(t, cmd.Start())
+	return cmd
+}
+
+// status waits until helm says something of the release.
+func (r *release) status(t *testing.T, says string) {
+	t.Helper()
+	eventually(t, "helm says "+says, func(ctx context.Context) error {
+		out, err := r.helm(ctx, "status", r.name, "--show-desc")
+		if err == nil && !strings.Contains(out, says) {
+			err = errors.New(out)
+		}
+		return err
+	})
 }
 
 func (r *release) helm(ctx context.Context, args ...string) (string, error) {

@@ -207,10 +207,19 @@ func (p *pod) command(ctx context.Context, program string) (process.Config, erro
 	for _, v := range container.Env {
 		value := v.Value
 		if v.ValueFrom != nil {
-			if v.ValueFrom.FieldRef == nil || v.ValueFrom.FieldRef.FieldPath != "metadata.namespace" {
-				return process.Config{}, fmt.Errorf("%s is from something else than metadata.namespace", v.Name)
+			ref := v.ValueFrom.FieldRef
+			if ref == nil {
+				return process.Config{}, fmt.Errorf("%s is from something else than a field", v.Name)
 			}
-			value = o.Namespace
+			label, isLabel := strings.CutPrefix(ref.FieldPath, "metadata.labels['")
+			switch {
+			case ref.FieldPath == "metadata.namespace":
+				value = o.Namespace
+			case isLabel:
+				value = o.Labels[strings.TrimSuffix(label, "']")]
+			default:
+				return process.Config{}, fmt.Errorf("%s is from %s, and not from metadata.namespace or a label", v.Name, ref.FieldPath)
+			}
 		}
 		env = append(env, v.Name+"="+value)
 		replace = append([]string{"$(" + v.Name + ")", value}, replace...)
