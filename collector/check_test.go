@@ -39,7 +39,7 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 ---
 {apiVersion: rds.aws.upbound.io/v1beta1, kind: Instance, metadata: {name: b}, status: {conditions: [{type: Ready, status: "False"}]}}
 ---
-{apiVersion: sqs.aws.upbound.io/v1beta1, kind: Queue, metadata: {name: a}, status: {conditions: [{type: Ready, status: "True"}]}}
+{apiVersion: sqs.aws.upbound.io/v1beta1, kind: Queue, metadata: {name: a}, spec: {forProvider: {region: eu-central-1}}, status: {conditions: [{type: Ready, status: "True"}]}}
 `
 	tests := map[string]struct {
 		reason  string
@@ -118,10 +118,10 @@ topics.sns.aws.upbound.io/v1beta1 Topic managed
 			wantFor: 30 * time.Second,
 		},
 		"trail": {
-			reason:  "An audit trail that can be read is said, and nothing of it is taken.",
+			reason:  "An audit trail that can be read is said, in the regions of resources too, and nothing of it is taken.",
 			happens: func(*testing.T, *kubetest.Server) error { return nil },
 			trail:   &awstest.CloudTrail{},
-			want:    []string{"kinds 3 found, 3 readable, 0 not", "AUDIT TRAIL READABLE", "lookup/self/eu-west-1 yes", "lookup/self/us-east-1 yes"},
+			want:    []string{"kinds 3 found, 3 readable, 0 not", "AUDIT TRAIL READABLE", "lookup/self/eu-west-1 yes", "lookup/self/us-east-1 yes", "lookup/self/eu-central-1 yes"},
 			wantFor: time.Second,
 		},
 		"trail denied": {

@@ -19,6 +19,7 @@ import (
 
 	"crossplane-exporter/internal/cloud"
 	"crossplane-exporter/internal/cloud/aws/awstest"
+	"crossplane-exporter/internal/kube"
 	"crossplane-exporter/internal/kube/kubetest"
 )
 
@@ -299,6 +300,223 @@ func TestTrailInTrouble(t *testing.T) {
 					t.Errorf("%s\nit does not mend, or an event of meanwhile is lost:\n%s", tc.reason, text)
 				}
 			})
+		})
+	}
+}
+
+// A stubTrail is CloudTrail with sources that stand as a test says.
+type stubTrail struct {
+	cloud.Trail
+
+	sources []cloud.Source
+	reach   []cloud.Source // of any region, once
+	once    sync.Once
+}
+
+func (s *stubTrail) Open(cloud.Opening) ([]cloud.Source, error) { return s.sources, nil }
+
+func (s *stubTrail) Reach(string) (sources []cloud.Source) {
+	s.once.Do(func() { sources = s.reach })
+	return sources
+}
+
+type stubSource struct {
+	mu      sync.Mutex
+	status  cloud.Status
+	records chan []cloud.Record
+}
+
+func (s *stubSource) Name() string { return s.Status().Source }
+
+func (s *stubSource) Status() cloud.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+func (s *stubSource) stand(f func(*cloud.Status)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.status)
+}
+
+func (s *stubSource) Run(ctx context.Context, in cloud.Inbox) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-s.records:
+			if err := in.Take(ctx, cloud.Batch{Source: s.Name(), Records: r}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func stubOf(source string) *stubSource {
+	kind, _, _ := strings.Cut(source, "/")
+	return &stubSource{status: cloud.Status{Source: source, Kind: kind, Account: "self", Region: "eu-west-1", Coverage: cloud.CoversNone}, records: make(chan []cloud.Record)}
+}
+
+// TestTrailOfManyAccounts reads a queue with the calls of several accounts, in which nothing is at first.
+func TestTrailOfManyAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stubOf("s3/111122223333/trail")
+		w := newWorld(t, Config{Trail: &stubTrail{Trail: lookup(&awstest.CloudTrail{}), sources: []cloud.Source{s}}})
+		say := func() string {
+			return show(t, w.metrics(), []string{"*_trail_up", "*_trail_delay_seconds", "*_collector_up"})
+		}
+		want := func(reason, want string) {
+			t.Helper()
+			if diff := cmp.Diff(strings.TrimLeft(want, "\n"), say()); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", reason, diff)
+			}
+		}
+		want("it has not been asked", `
+crossplane_exporter_collector_up{collector="cloudtrail"} 0
+crossplane_exporter_collector_up{collector="resources"} 1
+crossplane_exporter_trail_up{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 0
+`)
+		s.stand(func(st *cloud.Status) { st.LastSuccess = time.Now() })
+		want("it is empty", `
+crossplane_exporter_collector_up{collector="cloudtrail"} 1
+crossplane_exporter_collector_up{collector="resources"} 1
+crossplane_exporter_trail_up{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 1
+`)
+		for i, account := range []string{"111122223333", "444455556666"} {
+			s.records <- []cloud.Record{{ID: account, Account: account, Time: morning.Add(time.Duration(i-120) * time.Minute), Cloud: "aws"}}
+			w.until(fmt.Sprintf("08:0%d:00", i+1))
+			want("the account is none of many, and old calls are being caught up with", `
+crossplane_exporter_collector_up{collector="cloudtrail"} 1
+crossplane_exporter_collector_up{collector="resources"} 1
+crossplane_exporter_trail_up{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 1
+platform_cloud_trail_delay_seconds{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 7260
+`)
+		}
+		s.stand(func(st *cloud.Status) { st.Through = time.Now() })
+		w.until("08:02:20")
+		want("there are no more", `
+crossplane_exporter_collector_up{collector="cloudtrail"} 1
+crossplane_exporter_collector_up{collector="resources"} 1
+crossplane_exporter_trail_up{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 1
+platform_cloud_trail_delay_seconds{cloud_account="",cloud_provider="aws",cloud_region="eu-west-1",trail_source="s3/111122223333/trail"} 20
+`)
+	})
+}
+
+// TestRegionOfAResource lets a resource name a region that cannot be read: one tenant's mistake is not the exporter's trouble.
+func TestRegionOfAResource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own, reached := stubOf("lookup/self/us-east-1"), stubOf("lookup/self/eu-north-7")
+		own.status.LastSuccess = time.Now()
+		reached.status.Err = errors.New("no such host")
+		w := newWorld(t, Config{Trail: &stubTrail{Trail: lookup(&awstest.CloudTrail{}), sources: []cloud.Source{own}, reach: []cloud.Source{reached}}})
+		w.define(subnets)
+		w.do(w.Apply(subnet))
+		w.until("08:00:10")
+		for _, step := range []struct {
+			reason string
+			status func(*cloud.Status)
+			up     float64
+		}{
+			{"it has never worked", func(*cloud.Status) {}, 1},
+			{"it works", func(s *cloud.Status) { s.Err, s.LastSuccess = nil, time.Now() }, 1},
+			{"it works no more", func(s *cloud.Status) { s.Err = errors.New("denied") }, 0},
+		} {
+			reached.stand(step.status)
+			text := w.metrics()
+			if n := sum(t, text, "crossplane_exporter_collector_up", `collector="cloudtrail"`); n != step.up {
+				t.Errorf("%s: collector_up is %v, want %v", step.reason, n, step.up)
+			}
+			if n := len(parse(t, text)["crossplane_exporter_trail_up"].GetMetric()); n != 2 {
+				t.Errorf("%s: %d sources are said", step.reason, n)
+			}
+		}
+	})
+}
+
+// TestOneSeriesTooMany makes two sources of the same name: the page is there all the same, and the log says what is wrong, once.
+func TestOneSeriesTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs syncBuffer
+		w := newWorld(t, Config{
+			Trail: &stubTrail{Trail: lookup(&awstest.CloudTrail{}), sources: []cloud.Source{stubOf("lookup/self/us-east-1"), stubOf("lookup/self/us-east-1")}},
+			Log:   slog.New(slog.NewTextHandler(&logs, nil)),
+		})
+		w.define(subnets)
+		w.do(w.Apply(subnet))
+		w.metrics()
+		text := w.metrics()
+		if sum(t, text, "platform_resources", "") != 1 || !strings.Contains(text, "crossplane_exporter_kinds_watched 1\n") {
+			t.Errorf("the rest is not there:\n%s", text)
+		}
+		if rec := w.get("/metrics", "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"); rec.Code != 200 {
+			t.Errorf("in protobuf: %d: %s", rec.Code, rec.Body)
+		}
+		if n := strings.Count(logs.String(), "make no sense"); n != 1 {
+			t.Errorf("it is said %d times:\n%s", n, &logs)
+		}
+	})
+}
+
+// TestTrailWaitsForServiceAccounts: a call that is counted before it is known whom providers are is anybody's.
+func TestTrailWaitsForServiceAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := &awstest.CloudTrail{}
+		w := worldOf(t, &kubetest.Server{}, Config{Trail: lookup(calls)}, func(w *world) {
+			w.cloud = calls
+			w.do(w.Answer("serviceaccounts", kubetest.Unreachable))
+		})
+		w.until("08:01:00")
+		if n := len(calls.Calls()); n > 0 {
+			t.Errorf("the trail was read %d times", n)
+		}
+		w.do(w.Answer("serviceaccounts", 403)) // which is an answer
+		w.until("08:02:00")
+		if len(calls.Calls()) == 0 {
+			t.Error("the trail is not read")
+		}
+	})
+}
+
+// TestProviderConfigsOfNamespaces tells configurations of the same name apart.
+func TestProviderConfigsOfNamespaces(t *testing.T) {
+	p := newProviders(lookup(&awstest.CloudTrail{}))
+	configs := 0
+	configure := func(group, kind, namespace, name string, principals ...string) {
+		k := kube.Kind{Group: group, Name: kind, Category: kube.Configuration}
+		configs++
+		p.configure(fmt.Sprint(configs), newConfiguration(k, &kube.Object{Namespace: namespace, Name: name, Principals: principals}))
+	}
+	role := func(account string) string { return "arn:aws:iam::" + account + ":role/provider" }
+	const a, b, c, d, all = "111111111111", "222222222222", "333333333333", "444444444444", "555555555555"
+	configure("aws.m.upbound.io", "ProviderConfig", "team-a", "default", role(a))
+	configure("aws.m.upbound.io", "ProviderConfig", "team-b", "default", role(b))
+	configure("aws.upbound.io", "ProviderConfig", "", "default", role(c))
+	configure("aws.m.upbound.io", "ClusterProviderConfig", "", "shared", role(d))
+	configure("gcp.m.upbound.io", "ProviderConfig", "team-c", "default", "serviceAccount:x")
+	for name, tc := range map[string]struct {
+		group, namespace, config string
+		accounts                 []string
+	}{
+		"OneNamespace":   {"ec2.aws.m.upbound.io", "team-a", "default", []string{a}},
+		"AnotherOne":     {"s3.aws.m.upbound.io", "team-b", "default", []string{b}},
+		"Cluster":        {"ec2.aws.upbound.io", "", "default", []string{c}},
+		"ClusterConfig":  {"ec2.aws.m.upbound.io", "team-a", "shared", []string{d}},
+		"Unknown":        {"ec2.aws.m.upbound.io", "team-d", "default", []string{a, b, c, d, all}},
+		"WithoutAccount": {"storage.gcp.m.upbound.io", "team-c", "default", []string{a, b, c, d, all}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ref := refOf(kube.Kind{Group: tc.group}, &kube.Object{Namespace: tc.namespace, ProviderConfig: tc.config})
+			var got []string
+			for _, account := range []string{a, b, c, d, all} {
+				if p.speaksIn(ref, account) {
+					got = append(got, account)
+				}
+			}
+			if diff := cmp.Diff(tc.accounts, got); diff != "" {
+				t.Errorf("accounts that it may be in: -want +got:\n%s", diff)
+			}
 		})
 	}
 }

@@ -1,8 +1,10 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"crossplane-exporter/internal/cloud/aws"
 	"crossplane-exporter/internal/cloud/aws/awstest"
 	"crossplane-exporter/internal/kube/kubetest"
 )
@@ -47,6 +50,73 @@ func TestShards(t *testing.T) {
 	}
 	if len(shares) != 3 || shares[0] == len(want) {
 		t.Errorf("the shares are %v of %d lines", shares, len(want))
+	}
+}
+
+// TestShardsInTwoRegions lets CloudTrail show calls in two regions, with resources of two kinds, and compares what three shards count
+// with what one exporter does. Kinds are counted once as well, and each shard says which it is.
+func TestShardsInTwoRegions(t *testing.T) {
+	const kinds = subnets + "buckets.s3.aws.upbound.io/v1beta1 Bucket managed\nproviderconfigs.aws.upbound.io/v1beta1 ProviderConfig\n"
+	const bucket = `
+apiVersion: s3.aws.upbound.io/v1beta1
+kind: Bucket
+metadata: {name: assets, creationTimestamp: "2027-01-14T08:00:00Z", annotations: {crossplane.io/external-name: assets}}
+spec: {forProvider: {region: eu-central-1}}
+`
+	said := func(t *testing.T, shard Shard) (lines []string, watched float64) {
+		t.Helper()
+		calls := &awstest.CloudTrail{}
+		trail := aws.NewTrail(aws.TrailConfig{
+			Source: "lookup", Regions: []string{"eu-west-1", "eu-central-1"},
+			Endpoints: aws.Endpoints{CloudTrail: "http://cloudtrail.test"}, HTTPClient: &http.Client{Transport: handler{calls}},
+		})
+		w := newWorld(t, Config{Trail: trail, Shard: shard})
+		w.cloud = calls
+		w.define(kinds)
+		w.do(errors.Join(w.Apply(subnet), w.Apply(bucket)))
+		w.happened(`
+- {id: e1, time: "2027-01-15T08:01:00Z", account: "111122223333", region: eu-west-1, source: ec2.amazonaws.com, name: ModifySubnetAttribute, role: "arn:aws:iam::111122223333:role/admin", session: a, request: {subnetId: subnet-0123456789abcdef0}}
+- {id: e2, time: "2027-01-15T08:01:00Z", account: "111122223333", region: eu-central-1, source: s3.amazonaws.com, name: PutBucketPolicy, role: "arn:aws:iam::111122223333:role/admin", session: a, request: {bucketName: assets}}
+- {id: e3, time: "2027-01-15T08:01:00Z", account: "111122223333", region: eu-central-1, source: ec2.amazonaws.com, name: DescribeVpcs, readonly: true, role: "arn:aws:iam::111122223333:role/admin", session: a, errorcode: Client.RequestLimitExceeded}
+- {id: e4, time: "2027-01-15T08:01:00Z", account: "111122223333", region: eu-central-1, source: s3.amazonaws.com, name: PutObject, data: true, role: "arn:aws:iam::111122223333:role/admin", session: a, request: {bucketName: assets}}
+`)
+		w.until("08:04:00")
+		text := w.metrics()
+		for line := range strings.Lines(show(t, text, []string{"platform_*"})) {
+			if !strings.HasPrefix(line, "platform_cloud_trail_") {
+				lines = append(lines, line)
+			}
+		}
+		if want := fmt.Sprintf("crossplane_exporter_shards{shard=%q} %d\n", fmt.Sprint(shard.Index), max(shard.Of, 1)); !strings.Contains(text, want) {
+			t.Errorf("it does not say %s", want)
+		}
+		return lines, parse(t, text)["crossplane_exporter_kinds_watched"].GetMetric()[0].GetGauge().GetValue()
+	}
+	var want, got []string
+	var all, sum float64
+	synctest.Test(t, func(t *testing.T) { want, all = said(t, Shard{}) })
+	for i := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			lines, n := said(t, Shard{i, 3})
+			got = append(got, lines...)
+			sum += n
+		})
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("one exporter, and three shards together: -one +three:\n%s", diff)
+	}
+	for _, line := range []string{`api_operation="DescribeVpcs"`, `platform_cloud_out_of_band_changes_total{api_operation="PutBucketPolicy"`, `api_operation="PutObject"`} {
+		if !strings.Contains(strings.Join(want, ""), line) {
+			t.Errorf("%s is not counted:\n%s", line, strings.Join(want, ""))
+		}
+	}
+	if strings.Contains(strings.Join(want, ""), `changes_total{api_operation="PutObject"`) {
+		t.Error("an object in a bucket is a change of the bucket")
+	}
+	if all != 3 || sum != all {
+		t.Errorf("%v kinds are watched by one exporter and %v by three shards", all, sum)
 	}
 }
 
