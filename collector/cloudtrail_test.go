@@ -355,7 +355,7 @@ func (s *stubSource) Run(ctx context.Context, in cloud.Inbox) error {
 
 func stubOf(source string) *stubSource {
 	kind, _, _ := strings.Cut(source, "/")
-	return &stubSource{status: cloud.Status{Source: source, Kind: kind, Account: "self", Region: "eu-west-1", Coverage: cloud.CoversNone}, records: make(chan []cloud.Record)}
+	return &stubSource{status: cloud.Status{Source: source, Kind: kind, Account: "self", Region: "eu-west-1", Coverage: cloud.CoversNone}, records: make(chan []cloud.Record, 1)}
 }
 
 // TestTrailOfManyAccounts reads a queue with the calls of several accounts, in which nothing is at first.
