@@ -12,7 +12,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.40"
+      version = ">= 5.40, < 7.0"
     }
   }
 }
@@ -23,6 +23,8 @@ data "aws_region" "current" {}
 
 locals {
   account = data.aws_caller_identity.current.account_id
+  # The id is what version 5 of the provider calls name, and version 6 region.
+  region = data.aws_region.current.id
   # What the provider's ARN has behind its first slash: the issuer without its scheme.
   oidc_issuer = var.oidc_provider_arn == null ? "" : join("/", slice(split("/", var.oidc_provider_arn), 1, length(split("/", var.oidc_provider_arn))))
   irsa        = var.oidc_provider_arn != null
@@ -129,6 +131,11 @@ data "aws_iam_policy_document" "trail" {
       sid       = "Decrypt"
       actions   = ["kms:Decrypt"]
       resources = [var.kms_key_arn]
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["s3.${local.region}.${data.aws_partition.current.dns_suffix}"]
+      }
     }
   }
   dynamic "statement" {

@@ -7,6 +7,12 @@ resource "aws_sqs_queue" "trail" {
   visibility_timeout_seconds = 120
   sqs_managed_sse_enabled    = true
   tags                       = var.tags
+  lifecycle {
+    precondition {
+      condition     = var.trail_source != "s3" || var.bucket != ""
+      error_message = "With trail_source s3, bucket is the trail's."
+    }
+  }
 }
 
 resource "aws_sqs_queue_policy" "trail" {
@@ -31,8 +37,17 @@ data "aws_iam_policy_document" "queue" {
       values = [
         var.trail_source == "s3"
         ? "arn:${data.aws_partition.current.partition}:s3:::${var.bucket}"
-        : "arn:${data.aws_partition.current.partition}:events:${data.aws_region.current.name}:${local.account}:rule/${var.name}"
+        : "arn:${data.aws_partition.current.partition}:events:${local.region}:${local.account}:rule/${var.name}"
       ]
+    }
+    # A bucket's ARN does not say whose it is: when it is deleted, anybody may make one of that name.
+    dynamic "condition" {
+      for_each = var.trail_source == "s3" ? [true] : []
+      content {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [coalesce(var.bucket_account, local.account)]
+      }
     }
   }
 }

@@ -43,6 +43,12 @@ variable "bucket" {
   default     = ""
 }
 
+variable "bucket_account" {
+  description = "Account that the bucket is in, for s3. By default this one."
+  type        = string
+  default     = null
+}
+
 variable "prefix" {
   description = "What the keys of log files have before AWSLogs/, with a slash at its end; for s3."
   type        = string

@@ -194,12 +194,24 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// TestFirstInstall leaves nothing where the first version does not work.
+// TestFirstInstall leaves nothing where the first version does not work, and says why it does not.
 func TestFirstInstall(t *testing.T) {
 	r := newRelease(t, "first", nil)
-	out := r.upgrade(t, 1, []string{"TIMEOUT=3s"})
-	if !strings.Contains(out, "nothing was installed before, and nothing is now") {
-		t.Errorf("it does not say what it left:\n%s", out)
+	space, err := client.CoreV1().Namespaces().Get(t.Context(), r.namespace, metav1.GetOptions{})
+	check(t, err)
+	space.Labels["pod-security.kubernetes.io/enforce"] = "restricted" // which the chart's pods are fit for by default
+	_, err = client.CoreV1().Namespaces().Update(t.Context(), space, metav1.UpdateOptions{})
+	check(t, err)
+	for says, flags := range map[string][]string{
+		": ErrImagePull: no image ":                nil,
+		`violates PodSecurity "restricted:latest"`: {"--set", "securityContext.allowPrivilegeEscalation=true"},
+	} {
+		out := r.upgrade(t, 1, []string{"TIMEOUT=3s"}, flags...)
+		for _, says := range []string{says, "nothing was installed before, and nothing is now"} {
+			if !strings.Contains(out, says) {
+				t.Errorf("it does not say %q:\n%s", says, out)
+			}
+		}
 	}
 	deployments, err := client.AppsV1().Deployments(r.namespace).List(t.Context(), metav1.ListOptions{})
 	check(t, err)

@@ -152,6 +152,7 @@ func TestRefused(t *testing.T) {
 		"Regions of shards": {"None of them knows all regions.", []string{"--set", "shards=2,cloudtrail.source=lookup"}, "/cloudtrail/regions"},
 		"Alert":             {"An override of an alert that does not exist does nothing.", []string{"--set", "prometheusRule.enabled=true,prometheusRule.alerts.CrossplaneUp.for=5m"}, "there is no alert CrossplaneUp"},
 		"URL":               {"A link without a scheme leads nowhere.", []string{"--set", "prometheusRule.grafanaURL=grafana"}, "/prometheusRule/grafanaURL"},
+		"Placeholder":       {"Nor does one that was pasted from the documentation.", []string{"--set", "prometheusRule.grafanaURL=https://..."}, "/prometheusRule/grafanaURL"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +161,25 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%s\nhelm template %q: got error %v, want %q", tc.reason, tc.flags, err, tc.want)
 			}
 		})
+	}
+}
+
+// TestPasted compares the values that docs/install.md has to paste with the file that it names, which is tried on a cluster.
+func TestPasted(t *testing.T) {
+	read := func(path ...string) string {
+		name, err := manifests.Dir(path...)
+		check(t, err)
+		text, err := os.ReadFile(name)
+		check(t, err)
+		return string(text)
+	}
+	_, after, _ := strings.Cut(read("..", "docs", "install.md"), "\nThe values, to paste into your own:\n\n")
+	block, _, _ := strings.Cut(after, "\n\n")
+	var pasted, want map[string]any
+	check(t, yaml.UnmarshalStrict([]byte(block), &pasted))
+	check(t, yaml.UnmarshalStrict([]byte(read("kube-prometheus-stack", "crossplane-exporter.yaml")), &want))
+	if diff := cmp.Diff(want, pasted); diff != "" || len(want) == 0 {
+		t.Errorf("docs/install.md has other values (-file, +pasted):\n%s", diff)
 	}
 }
 

@@ -160,6 +160,11 @@ func TestOverlays(t *testing.T) {
 						t.Errorf("%s binds a service account of namespace %v", key(o), got)
 					}
 				}
+				if o.GetKind() == "PrometheusRule" {
+					if text, err := yaml.Marshal(o.Object); err != nil || strings.Contains(string(text), "example.org") {
+						t.Errorf("%s leads to an example's address (%v)", key(o), err)
+					}
+				}
 				if seen[key(o)] {
 					t.Errorf("%s is there twice", key(o))
 				}
