@@ -574,7 +574,7 @@ func TestCheckpointWithoutRoom(t *testing.T) {
 		ids[i] = byte(r.Uint32())
 	}
 	for i := 0; i < len(ids); i += 12 { // a hash, and a time
-		binary.BigEndian.PutUint32(ids[i+8:], uint32(i)) //nolint:gosec // It fits.
+		binary.BigEndian.PutUint32(ids[i+8:], uint32(i))
 	}
 	keeper := &smallKeeper{}
 	cp := newCheckpoint(keeper, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -124,7 +124,7 @@ func New(cfg Config) (*Exporter, error) {
 func (e *Exporter) Run(ctx context.Context) error {
 	saved := e.checkpoint.load(ctx, e.resources.now())
 	if ctx.Err() != nil {
-		return nil // and what was saved is left as it is
+		return nil //nolint:nilerr // It was asked to stop; what was saved is left as it is.
 	}
 	e.drift.restore(saved)
 	group, ctx := errgroup.WithContext(ctx)

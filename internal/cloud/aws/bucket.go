@@ -453,7 +453,7 @@ func (b *listed) Run(ctx context.Context, in cloud.Inbox) error {
 		b.forgo(start)
 		left := b.pass(ctx, in, d)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // It was asked to stop.
 		}
 		wait := b.config.Pause - time.Since(start)
 		if failures++; left.any() {

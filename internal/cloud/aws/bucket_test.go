@@ -707,3 +707,49 @@ func TestBucketListedIsKeptOut(t *testing.T) {
 		}
 	})
 }
+
+// A queue that has no more has been read until now, however old what came last is; one with a file that is still being read has not.
+func TestQueueIsDrained(t *testing.T) {
+	credentials(t)
+	for name, open := range map[string]func(*testing.T, *world) (source cloud.Source, send func()){
+		"Events": func(t *testing.T, w *world) (cloud.Source, func()) {
+			return w.events(t), func() { w.sqs.Send(queueURL, bridged(full)) }
+		},
+		"Files": func(t *testing.T, w *world) (cloud.Source, func()) {
+			s3 := newBucket(t)
+			key := LogName("111111111111", time.Now(), 1)
+			s3.put(t, key, logFileOf(t, awstest.Generate(1, 10, time.Now().Add(-5*time.Hour), time.Now().Add(-4*time.Hour))))
+			s3.failWith(func(http.ResponseWriter, *http.Request) bool {
+				time.Sleep(50 * time.Second)
+				return false
+			})
+			w.s3 = s3
+			return w.bucket(t, notifiedConfig), func() { w.sqs.Send(queueURL, s3Message(key)) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{}
+				source, send := open(t, w)
+				late := func() time.Duration { return time.Since(source.Status().Through) }
+				if !source.Status().Through.IsZero() {
+					t.Error("it has been read before it was")
+				}
+				start(t, &disk{}, source)
+				time.Sleep(time.Minute)
+				if late() > 2*longPoll {
+					t.Errorf("it is empty, and said to be %s late", late())
+				}
+				send()
+				time.Sleep(45 * time.Second)
+				if name == "Files" && late() < 40*time.Second {
+					t.Errorf("a file is being read, and it is said to be %s late", late())
+				}
+				time.Sleep(time.Minute)
+				if late() > 2*longPoll {
+					t.Errorf("all is read, and it is said to be %s late", late())
+				}
+			})
+		})
+	}
+}
