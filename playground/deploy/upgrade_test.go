@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -332,8 +333,8 @@ func TestShards(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRelease(t, "share-"+tc.name, image)
-			flags := append(values[tc.name], "--set", "cloudtrail.source=none,rbac.groups={aws.upbound.io,aws.m.upbound.io,s3.aws.upbound.io,platform.example.org}")
-			out := r.upgrade(t, 0, nil, append(flags, "--set", "image.tag=v1")...)
+			flags := slices.Concat(values[tc.name], []string{"--set", "cloudtrail.source=none,rbac.groups={aws.upbound.io,aws.m.upbound.io,s3.aws.upbound.io,platform.example.org}"})
+			out := r.upgrade(t, 0, nil, append(slices.Clone(flags), "--set", "image.tag=v1")...)
 			watched := r.shared(t, tc.pods, "v1")
 			if tc.name == "default" {
 				alone = watched
@@ -344,7 +345,7 @@ func TestShards(t *testing.T) {
 			steps := append([]step{{"Good", "One pod after the other is replaced.", "image.tag=v2", 0, "now, revision", tc.pods, "v2"}}, tc.steps...)
 			for _, s := range steps {
 				if !t.Run(s.name, func(t *testing.T) {
-					out := r.upgrade(t, s.status, []string{"TIMEOUT=" + map[bool]string{true: "20s", false: "2m"}[s.status == 1], "SETTLE=10"}, append(flags, "--set", s.flags)...)
+					out := r.upgrade(t, s.status, []string{"TIMEOUT=" + map[bool]string{true: "20s", false: "2m"}[s.status == 1], "SETTLE=10"}, append(slices.Clone(flags), "--set", s.flags)...)
 					if !strings.Contains(out, s.says) {
 						t.Errorf("%s\nIt does not say %q:\n%s", s.reason, s.says, out)
 					}

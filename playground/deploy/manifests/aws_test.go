@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +111,51 @@ func TestPolicies(t *testing.T) {
 	}
 	if len(files) != len(cases)+1 {
 		t.Errorf("%d files, %d policies and a pattern are expected", len(files), len(cases))
+	}
+}
+
+// TestCalls compares the policies of the exporter's role with the requests that its source makes.
+func TestCalls(t *testing.T) {
+	allows := map[string]bool{}
+	for _, name := range []string{"lookup", "s3-queue", "s3-list", "eventbridge", "assume"} {
+		path, err := manifests.Dir("iam", name+".json")
+		check(t, err)
+		text, err := os.ReadFile(path)
+		check(t, err)
+		var p policy
+		check(t, json.Unmarshal(text, &p))
+		for _, s := range p.Statement {
+			for _, action := range s.Action {
+				allows[action] = true
+			}
+		}
+	}
+	// S3 asks for it when it gives out a file that is encrypted with a key.
+	delete(allows, "kms:Decrypt")
+
+	calls := map[string]bool{}
+	dir, err := manifests.Dir("..", "internal", "cloud", "aws")
+	check(t, err)
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	check(t, err)
+	request := regexp.MustCompile(`\b(cloudtrail|s3|sqs|sts)\.(\w+)Input\b`)
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		check(t, err)
+		for _, m := range request.FindAllStringSubmatch(string(text), -1) {
+			// A batch takes the right to do one, and so does ListObjectsV2 the one named after what is listed.
+			action := m[1] + ":" + strings.TrimSuffix(m[2], "Batch")
+			calls[strings.Replace(action, "s3:ListObjectsV2", "s3:ListBucket", 1)] = true
+		}
+		if strings.Contains(string(text), "stscreds.NewAssumeRoleProvider(") {
+			calls["sts:AssumeRole"] = true
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(calls)), slices.Sorted(maps.Keys(allows))); diff != "" {
+		t.Errorf("the policies allow something else than what is called (-called, +allowed):\n%s", diff)
 	}
 }
 
