@@ -150,6 +150,7 @@ func TestRefused(t *testing.T) {
 		"No shard":          {"Nothing would be watched.", []string{"--set", "shards=0"}, "/shards"},
 		"Shards of a queue": {"Each would count a part of the messages.", []string{"--set", "shards=2,cloudtrail.source=s3,cloudtrail.queue=https://sqs.eu-west-1.amazonaws.com/1/trail"}, "/cloudtrail/queue"},
 		"Regions of shards": {"None of them knows all regions.", []string{"--set", "shards=2,cloudtrail.source=lookup"}, "/cloudtrail/regions"},
+		"Regions of auto":   {"With a role, auto is lookup.", []string{"--set", "shards=2", "--set-string", `serviceAccount.annotations.eks\.amazonaws\.com/role-arn=arn:aws:iam::111122223333:role/x`}, "/cloudtrail/regions"},
 		"Alert":             {"An override of an alert that does not exist does nothing.", []string{"--set", "prometheusRule.enabled=true,prometheusRule.alerts.CrossplaneUp.for=5m"}, "there is no alert CrossplaneUp"},
 		"URL":               {"A link without a scheme leads nowhere.", []string{"--set", "prometheusRule.grafanaURL=grafana"}, "/prometheusRule/grafanaURL"},
 		"Placeholder":       {"Nor does one that was pasted from the documentation.", []string{"--set", "prometheusRule.grafanaURL=https://..."}, "/prometheusRule/grafanaURL"},
