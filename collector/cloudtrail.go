@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -694,7 +695,7 @@ func up(s cloud.Status) bool { return s.Err == nil && !s.LastSuccess.IsZero() }
 func (t *trail) health() (healthy bool, lastSuccess time.Time) {
 	sources, _, _ := t.standing()
 	t.mu.Lock()
-	reached := t.reached
+	reached := maps.Clone(t.reached)
 	t.mu.Unlock()
 	healthy = true
 	first := true
