@@ -19,6 +19,14 @@ function(config)
   local chosen = both + e.objects;
   local away = kinds + ['condition="Ready"', 'status!="True"'];
 
+  // The readiness objective: what is being deleted owes nobody anything. Shares that are not ready, and how many times as fast as it
+  // may the budget is used up.
+  local slo = config.slo;
+  local accountable(matchers=[]) = 'sum by (%s) (platform_resources_by_condition{%s})' % [e.by(['group', 'kind']), e.selector(kinds + ['condition="Ready"', 'reason!="Deleting"'] + matchers)];
+  local unready = '(%(away)s or 0 * %(all)s) / (%(all)s > 0)' % { away: accountable(['status!="True"']), all: accountable() };
+  local burn(window) = 'avg_over_time((%s)[%s:]) / (1 - %g)' % [unready, window, slo.objective];
+  local percent(share) = '%g%%' % (std.round(1000000 * share) / 10000);
+
   // Unwell objects of categories, with whose they are. The kinds and names that are chosen are of composites and claims: managed
   // resources are narrowed by their team alone.
   local unwell(names, labels) = e.info(e.unwellSince(category(names)), labels, category(names) + e.team);
@@ -166,6 +174,49 @@ function(config)
           noValue='nothing unwell',
           sortBy='For',
           size=[24, 9],
+        ),
+      ]),
+      grid.row('Readiness objective', [
+        panels.timeseries(
+          'Ready, by kind',
+          '%s of the composites and claims of a chosen kind should be ready; the line is there. What is being deleted does not count.' % percent(slo.objective),
+          [queries.range('1 - %s' % unready, '{{kind}}.{{group}}')],
+          unit='percentunit',
+          max=1,
+          thresholds={ base: 'red', steps: [{ color: 'green', value: slo.objective }] },
+          noValue='no composites or claims',
+          size=[12, 8],
+        ),
+        panels.timeseries(
+          'Burn rate, by kind',
+          'How many times as fast as it may the budget of %s is used up, over %s. An alert tells of more than %g there, and of more than %g over %s, of kinds with %d objects or more.'
+          % [percent(1 - slo.objective), slo.fast.long, slo.fast.factor, slo.slow.factor, slo.slow.long, slo.minObjects],
+          [queries.range(burn(slo.fast.long), '{{kind}}.{{group}}')],
+          unit='none',
+          thresholds=t.above(slo.slow.factor, slo.fast.factor),
+          noValue='no composites or claims',
+          size=[12, 8],
+        ),
+        panels.table(
+          'Budget, by kind',
+          'How ready chosen kinds are, and how quickly their budgets are used up: 1 uses up all of it, and no more.',
+          [
+            queries.table(accountable()),
+            queries.table('1 - %s' % unready),
+            queries.table(burn(slo.fast.long)),
+            queries.table(burn(slo.slow.long)),
+          ],
+          columns.of([
+            columns.label('kind', 'Kind'),
+            columns.label('group', 'Group'),
+            columns.value('Objects', 'short', 'A', width=90),
+            columns.value('Ready', 'percentunit', 'B', width=90, decimals=1),
+            columns.value('Burn rate, %s' % slo.fast.long, 'none', 'C', width=130, decimals=1, thresholds=t.above(slo.fast.factor)),
+            columns.value('Burn rate, %s' % slo.slow.long, 'none', 'D', width=130, decimals=1, thresholds=t.above(slo.slow.factor)),
+          ]),
+          noValue='no composites or claims',
+          sortBy='Burn rate, %s' % slo.slow.long,
+          size=[24, 8],
         ),
       ]),
       grid.row('How long', [

@@ -101,10 +101,14 @@ function(config)
         panels.stat(
           'Functions failing, 1 h',
           'The share of calls of composition functions that failed, or whose result is fatal.',
-          [queries.instant('(sum(increase(function_run_function_response_total{%(bad)s}[1h])) or vector(0)) / (sum(increase(function_run_function_response_total{%(s)s}[1h])) > 0)' % {
-            s: core(),
-            bad: core(['result_severity="Fatal"']),
-          }, 'failing')],
+          [queries.instant(
+            '(sum(increase(function_run_function_response_total{%(status)s}[1h]) or increase(function_run_function_response_total{%(result)s}[1h])) or vector(0)) / (sum(increase(function_run_function_response_total{%(s)s}[1h])) > 0)' % {
+              s: core(),
+              status: core(['grpc_code!="OK"']),
+              result: core(['result_severity="Fatal"']),
+            },
+            'failing',
+          )],
           unit='percentunit',
           decimals=1,
           thresholds=t.above(limits.reconcileErrorRatio.warning, limits.reconcileErrorRatio.critical),

@@ -127,7 +127,7 @@ func show(b *strings.Builder, r Result) {
 				digits := math.Pow10(int(math.Log10(value)) - 1)
 				value = math.Floor(value/digits) * digits
 			}
-			line += fmt.Sprintf(" %g", value)
+			line += fmt.Sprintf(" %.12g", value) // the last digits of a mean depend on how many values it is of
 		}
 		lines = append(lines, "  "+strings.TrimSpace(line)+"\n")
 	}

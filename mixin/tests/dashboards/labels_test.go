@@ -19,6 +19,8 @@ func answerLabels(expr parser.Expr) (names map[string]bool, ok bool) {
 		return answerLabels(e.Expr)
 	case *parser.UnaryExpr:
 		return answerLabels(e.Expr)
+	case *parser.SubqueryExpr:
+		return answerLabels(e.Expr)
 	case *parser.NumberLiteral:
 		return nil, true
 	case *parser.AggregateExpr:
