@@ -3,6 +3,9 @@
   _config+:: {
     // What picks the series of each program: matchers without braces.
     exporterSelector: 'job="crossplane-exporter"',
+    // How many exporters share the kinds of a cluster: its --shards. That a target is down can be seen without it; that one is gone
+    // cannot, because the names of pods change.
+    expectedExporters: 1,
     // Crossplane itself: controller-runtime's metrics, functions, circuit breaker.
     crossplaneSelector: 'job="crossplane"',
     // The providers' pods: controller-runtime's metrics, upjet's.
@@ -27,22 +30,23 @@
     grafanaUrl: 'https://grafana.example.org',
 
     // An alert goes on firing for that long without being true. A scrape that is missed, or an exporter that restarts, takes its
-    // series away for a moment; without this the alert would be resolved and sent again. An alert can have its own: a cause should
-    // last longer than what it mutes.
+    // series away for a moment; without this the alert would be resolved and sent again. An alert can have its own: what mutes others
+    // in Alertmanager should last longer than they do.
     keepFiringFor: '5m',
 
     // A resource counts as unwell, in the counts that tell one cause from many, once it has been so for that long. Most of what a
     // new resource meets on its way, such as a reference to what does not exist yet, is over by then.
     unwellAfter: '5m',
     // The same while it has never been ready, by the reason of its Ready condition. An RDS instance or an EKS cluster takes 10
-    // to 30 minutes. Composites and claims are Creating, or Waiting, whenever something of theirs is not ready.
+    // to 30 minutes. Composites and claims are Creating, or Waiting, whenever something of theirs is not ready. GitOps objects that
+    // fail are Progressing again at each retry, so that theirs ends when CrossplaneGitOpsNotReady would tell of them.
     creatingAfter: '1h',
     creatingReasons: ['Creating', 'Waiting', 'Progressing', 'Issuing'],
     // The same while it is being deleted. Databases and clusters take up to half an hour; what takes longer waits for something.
     deletingAfter: '1h',
     // More than that many with one cause are one alert, without names. Five messages can be read; six are noise.
     many: 5,
-    // When many were unwell that recently, one alert still stands for those that are left: they get better one by one.
+    // When many were unwell that recently, or their provider, nothing else is told of those that are left: they get better one by one.
     manyFor: '15m',
 
     // A resource that is ready is good service. Objects that are being deleted are left out; so are managed resources that are
@@ -67,22 +71,24 @@
     // Whose writes to managed resources nobody has to be told of: principal classes, see docs/metrics.md.
     principalsExpected: ['crossplane', 'aws_service', 'service_linked'],
 
-    // Of each alert: whether it is there, how bad it is (critical pages, warning is a ticket, info is to be looked up), how long it
-    // must be true ('for'), and what else decides.
+    // Of each alert: whether it is there, how bad it is (critical pages, warning is a ticket, info is to be looked up, none is for
+    // the watchdog), how long it must be true ('for'), and what else decides.
     alerts: std.mapWithKey(function(name, alert) { keepFiringFor: $._config.keepFiringFor } + alert, {
       // ---- Crossplane itself --------------------------------------------------------------------------------------------------
-      // A rolling update takes less. It watches for jobs that were there within `memory`, so that who does not scrape
-      // Crossplane is not told every day.
+      // A rolling update takes less. A job without targets is down if it answered within `memory`; after that it has been taken away, and
+      // CrossplaneMetricsAbsent says so.
       CrossplaneDown: { enabled: true, severity: 'critical', 'for': '5m', memory: '1d' },
       // Everything else about Crossplane itself is silent without these metrics, and Crossplane's chart has them off by default.
       CrossplaneMetricsAbsent: { enabled: true, severity: 'info', 'for': '1h' },
-      // Conflicts are errors too, and a few per cent of them are normal while composites are edited. By job, because an API
-      // server that is away fails every controller; which one it is, the description says.
-      CrossplaneReconcileErrors: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', ratio: 0.1, perSecond: 0.02 },
-      // Reconciles are cut off after one to two minutes; half a minute is far from normal and before that.
-      CrossplaneReconcileSlow: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', quantile: 0.99, seconds: 30 },
+      // These three are about the worst controller of a job. One alert for each job, because an API server that is away fails every
+      // controller; which one is the worst, the description says. Conflicts are errors too, and a few per cent of them are normal while
+      // composites are edited. What fails is tried again once a minute: up to `many` objects that always do are fewer than perSecond.
+      CrossplaneReconcileErrors: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', ratio: 0.1, perSecond: 0.1 },
+      // Reconciles are cut off after one to two minutes; half a minute is far from normal and before that. Of fewer than `least` in the
+      // window one would decide.
+      CrossplaneReconcileSlow: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', quantile: 0.99, seconds: 30, least: 12 },
       // How long an item waits for a worker, on average: what a queue's length means depends on how quickly it is worked off.
-      CrossplaneWorkqueueSlow: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', seconds: 30 },
+      CrossplaneWorkqueueSlow: { enabled: true, severity: 'warning', 'for': '15m', window: '10m', seconds: 30, least: 12 },
       // A function that fails stops every composite that uses it. A few fail during its own update.
       CrossplaneFunctionErrors: { enabled: true, severity: 'warning', 'for': '10m', window: '10m', ratio: 0.05 },
       // Crossplane gives functions 10 to 20 seconds altogether.
@@ -96,10 +102,10 @@
       // outlasts a flip. Unpacking a large provider takes a few minutes, and its CRDs as long again.
       CrossplanePackageNotInstalled: { enabled: true, severity: 'warning', 'for': '2m', after: '15m' },
       // Nothing of an unhealthy provider or function is reconciled, and what is frozen goes on saying Ready and Synced. An update takes
-      // minutes; together they fire before CrossplaneManyResourcesUnwell can, and last longer.
-      CrossplanePackageNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m', keepFiringFor: '15m' },
-      CrossplanePackageRevisionNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m', keepFiringFor: '15m' },
-      CrossplanePackageRuntimeNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m', keepFiringFor: '15m' },
+      // minutes. Resources that the package serves have no alerts meanwhile, and for `manyFor` after that.
+      CrossplanePackageNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m' },
+      CrossplanePackageRevisionNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m' },
+      CrossplanePackageRuntimeNotHealthy: { enabled: true, severity: 'critical', 'for': '1m', after: '8m' },
       // What is installed goes on working; nothing can be installed or updated.
       CrossplanePackageLockUnresolved: { enabled: true, severity: 'warning', 'for': '2m', after: '15m' },
       // It takes seconds.
@@ -113,9 +119,14 @@
       CrossplaneManagedResourceNotSynced: { enabled: true, severity: 'warning', 'for': '2m', after: '15m' },
       // They take over from the two above where more than `many` have one cause.
       CrossplaneManyResourcesNotReady: { enabled: true, severity: 'warning', 'for': '5m' },
-      CrossplaneResourcesFailing: { enabled: true, severity: 'warning', 'for': '5m' },
-      // It takes over from everything about single resources and kinds. More than 20 in ten minutes is no handful of mistakes.
-      CrossplaneManyResourcesUnwell: { enabled: true, severity: 'critical', 'for': '5m', threshold: 20, keepFiringFor: '10m' },
+      // What is throttled waits for `throttledFor`: 40 minutes are what CrossplaneCloudThrottled needs to see why, 15 minutes after CloudTrail has
+      // brought the calls of 15 minutes, up to 10 minutes late.
+      CrossplaneResourcesFailing: { enabled: true, severity: 'warning', 'for': '5m', throttledFor: '40m' },
+      // It takes over from everything about single resources and kinds. More than `count` is no handful of mistakes. Yet in a fleet of
+      // thousands that many are always broken, and of nobody's fault today: so it is an outage only if it is more than `share` of what the
+      // same provider has, of all its configurations. More than `always` are one in the largest fleet, where `share` would be one account
+      // of many. What is throttled does not count: it gets there later, and CrossplaneResourcesFailing tells of it.
+      CrossplaneManyResourcesUnwell: { enabled: true, severity: 'critical', 'for': '5m', count: 20, share: 0.05, always: 200, keepFiringFor: '10m' },
       // These are about composites and claims whose own resources are well: the function, the composition or the binding.
       CrossplaneCompositeNotReady: { enabled: true, severity: 'warning', 'for': '5m', after: '15m' },
       CrossplaneCompositeNotSynced: { enabled: true, severity: 'warning', 'for': '5m', after: '15m' },
@@ -172,8 +183,10 @@
       // Someone has the provider's credentials, or an engineer uses its role. Either has to be known.
       CrossplaneProviderRoleMisused: { enabled: true, severity: 'warning', 'for': '0m', window: '15m' },
       CrossplaneCloudChangedOutside: { enabled: true, severity: 'info', 'for': '0m', window: '15m' },
-      // CloudTrail promises 15 minutes, and usually takes 5.
-      CrossplaneTrailLate: { enabled: true, severity: 'warning', 'for': '10m', after: '30m' },
+      // CloudTrail promises 15 minutes, and usually takes 5. A queue that nobody fills is not late by that: its source is `silent` if its
+      // newest call has been the same for so long. Where it has reads, Crossplane's own come every ten minutes, day and night; six hours
+      // are a provider's outage, too. Where it has writes only, a quiet weekend looks the same, so that nothing is said.
+      CrossplaneTrailLate: { enabled: true, severity: 'warning', 'for': '10m', after: '30m', silent: '6h' },
       // Only while resources are throttled: it is then that the reads are missed.
       CrossplaneTrailWritesOnly: { enabled: true, severity: 'info', 'for': '30m' },
 
@@ -183,7 +196,10 @@
 
       // ---- The exporter ------------------------------------------------------------------------------------------------------------
       // Without it all the others are silent. A node that goes and a new pod take a few minutes.
-      CrossplaneExporterAbsent: { enabled: true, severity: 'critical', 'for': '10m', keepFiringFor: '10m' },
+      // With several clusters those are known that have a target, or had one that answered within `memory`.
+      CrossplaneExporterAbsent: { enabled: true, severity: 'critical', 'for': '10m', keepFiringFor: '10m', memory: '1d' },
+      // The same of a part of the kinds.
+      CrossplaneExporterShardDown: { enabled: true, severity: 'critical', 'for': '10m' },
       CrossplaneExporterCollectorDown: { enabled: true, severity: 'warning', 'for': '15m' },
       // A webhook that is updated is away for a minute or two.
       CrossplaneExporterKindUnreadable: { enabled: true, severity: 'warning', 'for': '15m' },
@@ -193,8 +209,9 @@
       CrossplaneExporterDecodeErrors: { enabled: true, severity: 'info', 'for': '5m', window: '1h' },
       // One conflict does not matter; the checkpoint is written again with the next news.
       CrossplaneExporterCheckpointFailing: { enabled: true, severity: 'warning', 'for': '5m', window: '15m', threshold: 2 },
-      // Always fires: who hears nothing of it has lost the way from Prometheus to people.
-      CrossplaneWatchdog: { enabled: true, severity: 'info', 'for': '0m' },
+      // Always fires: who hears nothing of it has lost the way from Prometheus to people. Its severity is that of kube-prometheus' own, which
+      // has a rule that mutes every info without a namespace, and would stop it.
+      CrossplaneWatchdog: { enabled: true, severity: 'none', 'for': '0m' },
     }),
 
     // Rules for Loki's ruler, on the logs of Crossplane and its providers: who has Loki loads them. loki.selector in
@@ -203,7 +220,8 @@
       // What log streams are told apart by: labels that they have.
       by: ['namespace', 'pod'],
       alerts: {
-        // Each failed reconcile is a line, and is tried again with backoff; one line a second is an outage or a loop.
+        // Each failed reconcile is a line, and is tried again with backoff; one line a second is an outage or a loop. Crossplane and its
+        // providers throw these lines away unless they run with --debug, so that this one needs it; CrossplaneReconcileErrors does not.
         CrossplaneLogReconcileErrors: { enabled: true, severity: 'warning', 'for': '15m', window: '5m', perSecond: 1 },
         // Once is enough: the process has lost what it was doing.
         CrossplaneLogPanic: { enabled: true, severity: 'warning', 'for': '0m', window: '10m' },

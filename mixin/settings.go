@@ -216,7 +216,7 @@ func check(path []string, want, got any) *settingError {
 			return &settingError{path, fmt.Sprintf("%q is no duration such as %s", text, before)}
 		}
 	}
-	if severities := []string{"critical", "warning", "info"}; isText && last(path, "") == "severity" && !slices.Contains(severities, text) {
+	if severities := []string{"critical", "warning", "info", "none"}; isText && last(path, "") == "severity" && !slices.Contains(severities, text) {
 		return &settingError{path, fmt.Sprintf("%q is none of %s", text, strings.Join(severities, ", "))}
 	}
 	return nil

@@ -136,7 +136,7 @@ func TestSettingsRefused(t *testing.T) {
 		"NoNumber":     {"A number has to be one.", "many=few", "", []string{`"few" is no number`}},
 		"NoBool":       {"So has a boolean.", "showMultiCluster=maybe", "", []string{`"maybe" is neither true nor false`}},
 		"NoDuration":   {"And a duration.", "alerts.CrossplaneDriftLoop.for=soon", "", []string{`"soon" is no duration such as 15m`}},
-		"NoSeverity":   {"And a severity.", "alerts.CrossplaneDriftLoop.severity=bad", "", []string{"none of critical, warning, info"}},
+		"NoSeverity":   {"And a severity.", "alerts.CrossplaneDriftLoop.severity=bad", "", []string{"none of critical, warning, info, none"}},
 		"FileUnknown":  {"Of a file, the line is named.", "", "{\n  _config+:: {\n    alerts+: {\n      CrossplaneDriftLoop+: {\n        fro: '1h',\n      },\n    },\n  },\n}\n", []string{"mine.libsonnet:5: ", "did you mean alerts.CrossplaneDriftLoop.for?"}},
 		"FileType":     {"A value has the type of the default.", "", "{\n  _config+:: {\n    many: '5',\n  },\n}\n", []string{"mine.libsonnet:3: many: want a number such as 5, not \"5\""}},
 		"FileReplaces": {"Who forgets a plus loses the rest.", "", "{\n  _config+:: {\n    slo: { objective: 0.9 },\n  },\n}\n", []string{"mine.libsonnet:3: ", "write +: after slo"}},

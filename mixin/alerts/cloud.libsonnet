@@ -28,7 +28,27 @@ function(config)
     };
   local link = a.link('cloud', ['cloud_account', 'cloud_region', 'api_service']);
   local changed = ['principal_class!~"%s"' % std.join('|', config.principalsExpected)];
+
+  // Sources that are late, and those that have shown no newer call for long. An exporter that starts again has
+  // shown none at all, and does not know what its source can show, so that what it said the day before counts.
   local late = settings.CrossplaneTrailLate;
+  local trailLate(select, labels) =
+    local newest = select('platform_cloud_trail_last_event_timestamp_seconds', ['trail_source!~"lookup/.+"']);
+    |||
+      max by (%(by)s) (%(delay)s) > %(after)d
+      or
+      time() - (
+        (max by (%(by)s) (max_over_time(%(newest)s[1d] offset %(silent)s)) > 0)
+        >= max by (%(by)s) (max_over_time(%(newest)s[%(silent)s]))
+        and max by (%(by)s) (max_over_time(%(all)s[1d]))
+      )
+    ||| % late {
+      by: q.by(labels),
+      delay: select('platform_cloud_trail_delay_seconds'),
+      after: q.seconds(late.after),
+      newest: newest,
+      all: select('platform_cloud_trail_coverage', ['coverage="all"']),
+    };
 
   a.group('crossplane-cloud', [
     a.alert(
@@ -74,8 +94,10 @@ function(config)
       'sum by (%s) (\n  %s\n)' % [account, q.indented(q.grown('platform_cloud_provider_role_misuse_total', [], settings.CrossplaneProviderRoleMisused.window))],
       "A provider's cloud role was used by something else.",
       "In account {{ $labels.cloud_account }} a provider's role made calls that no provider made."
-      + '{{ with %s }} Lately {{ . | first | label "api_service" }}:{{ . | first | label "api_operation" }}.{{ end }}' % a.query(
-        'topk(1, %s)', 'platform_cloud_provider_role_misuse_total', ['cloud_provider', 'cloud_account']
+      + '{{ with %s }} Most often {{ . | first | label "api_service" }}:{{ . | first | label "api_operation" }}.{{ end }}' % a.asked(
+        ['cloud_provider', 'cloud_account'],
+        function(select) 'topk(1, sum by (api_service, api_operation) (%s))'
+                         % std.stripChars(q.grown('platform_cloud_provider_role_misuse_total', [], settings.CrossplaneProviderRoleMisused.window, select), '\n')
       )
       + ' Likely: an engineer assumed it, or its credentials are elsewhere. A provider with another user agent looks the same.',
       a.link('cloud', ['cloud_account'], { principal_class: 'crossplane_role_other_agent' }),
@@ -99,10 +121,10 @@ function(config)
     ),
     a.alert(
       'CrossplaneTrailLate',
-      'max by (%s) (%s) > %d' % [q.by(['cloud_provider']), q.exporter('platform_cloud_trail_delay_seconds'), q.seconds(late.after)],
+      'max by (%s) (\n  %s\n)' % [q.by(['cloud_provider']), q.indented(trailLate(q.exporter, ['cloud_provider', 'trail_source']))],
       "The cloud's audit trail is late.",
       'The audit trail of {{ $labels.cloud_provider }} has been read until {{ $value | humanizeDuration }} ago only'
-      + a.looked(a.query('topk(1, %s)', 'platform_cloud_trail_delay_seconds', ['cloud_provider']), 'trail_source', ': source ', '.', '.')
+      + a.looked(a.asked(['cloud_provider'], function(select) 'topk(1, %s)' % std.stripChars(trailLate(select, ['trail_source']), '\n')), 'trail_source', ': source ', '.', '.')
       + ' Likely: no permission to read it, the lookup rate is used up, or its queue is not filled.',
       a.link('cloud'),
     ),

@@ -11,7 +11,7 @@ function(config)
   // Kinds and teams of which objects are so.
   local count(labels, expr) = 'count by (%s) (\n  %s\n)' % [q.by(labels), q.indented(q.withInfo(expr, ['team']))];
   local link = a.link('drift', ['group', 'kind', 'team']);
-  local last = 'platform_resource_last_drift_timestamp_seconds';
+  local last = 'resource:platform_resource_last_drift_timestamp_seconds:max';
   local loop = 'unless on (%s) %s' % [q.identity, q.exporter('platform_resource_drift_loop')];
   local noLoop = ' unless on (%s) platform_resource_drift_loop' % q.identity;
   local corrected(window) = 'sum by (%s) (increase(%s[%s]))' % [q.identity, q.exporter('platform_resource_drift_corrections_total'), window];
@@ -42,10 +42,10 @@ function(config)
     a.alert(
       'CrossplaneDriftByHand',
       count(kind, |||
-        max by (%(id)s) (changes(%(last)s[%(window)s])) >= %(threshold)d
+        changes(%(last)s[%(window)s]) >= %(threshold)d
         %(loop)s
         unless on (%(id)s) %(often)s
-      ||| % settings.CrossplaneDriftByHand { id: q.identity, last: q.exporter(last), loop: loop, often: often }),
+      ||| % settings.CrossplaneDriftByHand { id: q.identity, last: last, loop: loop, often: often }),
       'Resources are changed outside now and then, and put back.',
       '{{ $value }} {{ $labels.kind }}s' + a.ofTeam + ' were put back on several occasions within %s, among them ' % settings.CrossplaneDriftByHand.window
       + a.names(a.queryOfTeam('changes(%%s[%s]) >= %d%s' % [settings.CrossplaneDriftByHand.window, settings.CrossplaneDriftByHand.threshold, noLoop], last, ['category', 'group', 'kind']))

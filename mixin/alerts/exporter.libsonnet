@@ -14,11 +14,33 @@ function(config)
     a.alert(
       'CrossplaneExporterAbsent',
       if config.showMultiCluster
-      then 'group by (%(cluster)s) (max_over_time(%(up)s[1d]) == 1)\nunless on (%(cluster)s) %(up)s == 1' % { cluster: q.by([]), up: q.exporter('up') }
+      then |||
+        (
+          group by (%(cluster)s) (%(up)s)
+          or
+          group by (%(cluster)s) (max_over_time(%(up)s[%(memory)s]) == 1)
+        )
+        unless on (%(cluster)s) %(up)s == 1
+        or
+        absent(max_over_time(%(up)s[%(memory)s]))
+      ||| % { cluster: q.by([]), up: q.exporter('up'), memory: settings.CrossplaneExporterAbsent.memory }
       else 'absent(%s == 1)' % q.exporter('up'),
       'The exporter is not scraped.',
       '{{ with %s }}The exporter does not answer.{{ else }}Prometheus has no exporter to scrape.{{ end }} Everything about resources, drift and the cloud is silent. Likely: its pod does not run, or no ServiceMonitor selects it as %s.'
       % [a.query('count(%s)', 'up', [], [config.exporterSelector]), config.exporterSelector],
+      link,
+    ),
+    // Where none answers, the alert above tells it.
+    a.alert(
+      'CrossplaneExporterShardDown',
+      |||
+        count by (%(cluster)s) (%(up)s == 0)
+        and on (%(cluster)s) %(up)s == 1
+        or
+        %(expected)d - count by (%(cluster)s) (%(up)s == 1) > 0
+      ||| % { cluster: q.by([]), up: q.exporter('up'), expected: config.expectedExporters },
+      'One of several exporters does not answer.',
+      '{{ $value }} exporters do not answer, and others do. What they say of their kinds is missing, and alerts on these are silent. Likely: a pod that crashes, is not scheduled, or cannot be scraped.',
       link,
     ),
     a.alert(

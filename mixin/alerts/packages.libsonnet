@@ -15,7 +15,7 @@ function(config)
       few,
       a.since,
       many,
-      a.names(a.query('%s', unwell.cause, ['kind'], ['problem="%s"' % problem])),
+      a.names(a.query('%s', unwell.cause, ['kind', 'provider'], ['problem="%s"' % problem])),
       likely,
     ],
     a.link('control-plane', ['kind', 'name']),

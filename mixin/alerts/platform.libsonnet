@@ -13,7 +13,7 @@ function(config)
     '{{ if $labels.name }}' + a.named + a.ofTeam + ' is not well since ' + a.since + '.'
     + a.looked(a.query('%s', 'platform_resource_condition_reason', a.object, ['condition=~"Ready|Healthy|Accepted|Programmed"']), 'reason', ' Reason: ', '.')
     + '{{ else }}{{ $value }} {{ $labels.kind }}s are not well, among them '
-    + a.names(a.query('%s', unwell.cause, ['category', 'group', 'kind']))
+    + a.names(a.query('%s', unwell.cause, ['category', 'group', 'kind', 'provider_config'], ['problem="NotReady"']))
     + '.{{ end }} Likely: ' + likely + '.',
     a.link('resources', a.object + ['team']),
   );

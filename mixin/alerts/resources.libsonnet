@@ -24,7 +24,7 @@ function(config)
 
   // Of a provider configuration: "of ProviderConfig production".
   local ofConfig = '{{ with $labels.provider_config }} of provider config {{ . }}{{ end }}';
-  local causes = ['category', 'domain', 'provider_config'];
+  local causes = ['category', 'domain', 'provider', 'provider_config'];
 
   local composed(name, problem, category, summary, text) = a.alert(
     name,
@@ -32,6 +32,30 @@ function(config)
     summary,
     a.named + a.ofTeam + text,
     composites,
+  );
+
+  // Kinds that take longer than they did.
+  local slower(select) =
+    |||
+      %(slowdown)s > %(factor)g
+      and on (%(kind)s) %(level)sp%(p)d_%(window)s > %(seconds)d
+      and on (%(kind)s) %(level)scount_%(window)s >= %(minNow)d
+      and on (%(kind)s) %(level)scount_%(history)s >= %(minBefore)d
+    ||| % settings.CrossplaneProvisioningSlow {
+      kind: q.kind,
+      level: level,
+      p: 100 * super.quantile,
+      slowdown: select('%(level)sp%(p)d_%(window)s_slowdown_%(history)s' % self),
+    };
+
+  // More than a handful with the same error.
+  local failing(matchers) = a.alert(
+    'CrossplaneResourcesFailing',
+    unwell.manyErrors(matchers),
+    'Many resources fail with the same error.',
+    '{{ $value }} {{ $labels.category }} resources' + ofConfig + ' ({{ $labels.domain }}) fail with the same class of error: {{ or $labels.error_class "unknown" }}. '
+    + 'Among them: ' + a.names(a.query('%s', unwell.cause, causes + ['error_class'], ['problem="NotSynced"'])) + '.',
+    a.link('resources', ['category']),
   );
 
   a.group('crossplane-resources', [
@@ -55,26 +79,21 @@ function(config)
       unwell.manyOfKind([own, 'problem="NotReady"']),
       'Many resources of a kind are not ready.',
       '{{ $value }} {{ $labels.kind }}s' + ofConfig + ' are not ready, among them '
-      + a.names(a.query('%s', unwell.cause, ['category', 'group', 'kind', 'provider_config'], ['problem="NotReady"']))
+      + a.names(a.query('%s', unwell.cause, ['category', 'group', 'kind', 'provider', 'provider_config'], ['problem="NotReady"']))
       + '. Likely one cause: a change to all of them, or the cloud is slow.',
       a.link('resources', ['category', 'group', 'kind']),
     ),
-    a.alert(
-      'CrossplaneResourcesFailing',
-      unwell.manyErrors([]),
-      'Many resources fail with the same error.',
-      '{{ $value }} {{ $labels.category }} resources' + ofConfig + ' ({{ $labels.domain }}) fail with the same class of error: {{ or $labels.error_class "unknown" }}. '
-      + 'Among them: ' + a.names(a.query('%s', unwell.cause, causes + ['error_class'], ['problem="NotSynced"'])) + '.',
-      a.link('resources', ['category']),
-    ),
+    failing(['error_class!="throttled"']),
+    // The label is there already; with it Prometheus' linter can tell the two apart.
+    failing(['error_class="throttled"']) { 'for': settings.CrossplaneResourcesFailing.throttledFor, labels+: { error_class: 'throttled' } },
     a.alert(
       'CrossplaneManyResourcesUnwell',
       unwell.most,
       'Many resources of a provider configuration are unwell.',
       '{{ $value }} {{ $labels.category }} resources' + ofConfig + ' ({{ $labels.domain }}) are unwell'
-      + '{{ with %s }}, the first since {{ . | first | value | humanizeTimestamp }}{{ end }}.' % a.query('min(%s)', unwell.cause, causes)
+      + '{{ with %s }}, the first since {{ . | first | value | humanizeTimestamp }}{{ end }}.' % a.query('min(%s)', unwell.cause, causes, ['error_class!="throttled"'])
       + a.looked(
-        a.query('topk(1, %s)', 'error_class:platform_resource_unwell_cause:count', causes), 'error_class', ' Most often: ', '.'
+        a.query('topk(1, %s)', 'error_class:platform_resource_unwell_cause:count', causes, ['error_class!="throttled"']), 'error_class', ' Most often: ', '.'
       )
       + ' Likely one cause: credentials, the network, the cloud, or a function.',
       a.link('resources', ['category']),
@@ -141,11 +160,11 @@ function(config)
         )
       ||| % {
         by: q.by(['category', 'domain']),
-        flapping: q.indented(q.withDomain('changes(%s[%s]) > %d' % [
+        flapping: 'changes(%s[%s]) > %d' % [
           q.recorded('condition:platform_resource_not_true:since_timestamp_seconds', [own, 'condition=~"Ready|Synced"']),
           settings.CrossplaneResourceFlapping.window,
           settings.CrossplaneResourceFlapping.threshold,
-        ])),
+        ],
       },
       'Resources are well and unwell by turns.',
       'Conditions of {{ $value }} {{ $labels.category }} resources of {{ $labels.domain }} turned more than %d times within %s, among them '
@@ -153,7 +172,7 @@ function(config)
       + a.names(a.query(
         'changes(%%s[%s]) > %d' % [settings.CrossplaneResourceFlapping.window, settings.CrossplaneResourceFlapping.threshold],
         'condition:platform_resource_not_true:since_timestamp_seconds',
-        ['category'],
+        ['category', 'domain'],
         ['condition=~"Ready|Synced"'],
       ))
       + '. Likely: the cloud throttles, or two controllers fight.',
@@ -213,18 +232,11 @@ function(config)
         )
       ||| % {
         by: q.by(['category', 'domain']),
-        slow: q.indented(q.withDomain(|||
-          %(level)sp%(p)d_%(window)s_slowdown_%(history)s > %(factor)g
-          and %(level)sp%(p)d_%(window)s > %(seconds)d
-          and %(level)scount_%(window)s >= %(minNow)d
-          and %(level)scount_%(history)s >= %(minBefore)d
-        ||| % settings.CrossplaneProvisioningSlow { level: level, p: 100 * super.quantile })),
+        slow: q.indented(slower(function(metric) metric)),
       },
       'Resources take longer to be ready than they used to.',
       '{{ $value }} kinds of {{ $labels.category }} resources of {{ $labels.domain }} took more than %(factor)g times as long in the last %(window)s as usual in the %(history)s before. ' % settings.CrossplaneProvisioningSlow
-      + a.looked(
-        a.query('topk(1, %s)', level + 'p%(p)d_%(window)s_slowdown_%(history)s' % settings.CrossplaneProvisioningSlow { p: 100 * super.quantile }, ['category']), 'kind', 'Most of all: ', '. '
-      )
+      + a.looked(a.asked(['category', 'domain'], function(select) 'topk(1, %s)' % std.stripChars(slower(select), '\n')), 'kind', 'Most of all: ', '. ')
       + 'Likely: the cloud throttles or is slow, or the provider cannot keep up.',
       a.link('resources', ['category']),
     ),

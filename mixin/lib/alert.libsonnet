@@ -65,6 +65,14 @@ function(config) {
     local text = std.strReplace(format, '%s', selector) + following;
     local all = shared + followingLabels;
     if all == [] then 'query `%s`' % text else 'printf `%s` %s | query' % [text, arguments(all)],
+  // The result of an expression in a description. expr makes it of a function that makes selectors: of a metric and more matchers, and with
+  // those that say that the alert's labels are the same.
+  asked(labels, expr)::
+    local shared = clusters + labels;
+    local select(metric, more=[]) = '%s{%s}' % [metric, std.join(', ', more + [matchers(shared)])];
+    local text = std.join(' ', [std.stripChars(line, ' ') for line in std.split(std.stripChars(expr(select), '\n'), '\n')]);
+    local selectors = std.length(std.findSubstr('=%q', text)) / std.length(shared);
+    'printf `%s` %s | query' % [text, std.join(' ', [arguments(shared) for _ in std.range(1, selectors)])],
   // The same, of objects of the alert's team.
   queryOfTeam(format, metric, labels, more=[])::
     $.query(format, metric, labels, more, ' and on (%s) platform_resource_info{team=%%q}' % q.identity, ['team']),

@@ -19,9 +19,6 @@ function(config) {
   crossplane(metric, matchers=[]):: selector(metric, config.crossplaneSelector, matchers),
   providers(metric, matchers=[]):: selector(metric, config.providerSelector, matchers),
 
-  // What f makes of each of the two.
-  both(f):: '%s\nor\n%s' % [std.stripChars(f($.crossplane), '\n'), std.stripChars(f($.providers), '\n')],
-
   // expr in another one, two columns further to the right.
   indented(expr):: std.strReplace(std.stripChars(expr, '\n'), '\n', '\n  '),
 
@@ -69,11 +66,12 @@ function(config) {
     then 'histogram_count(sum by (%s) (increase(%s[%s]%s)))' % [$.by(labels), metric(''), range, past]
     else 'sum by (%s) (increase(%s[%s]%s))' % [$.by(labels), metric('_count'), range, past],
 
-  // expr with a label domain, who serves a group's resources: aws.upbound.io of rds.aws.upbound.io and of rds.aws.m.upbound.io.
+  // expr with a label domain, who serves a group's resources: aws.upbound.io of rds.aws.upbound.io and of rds.aws.m.upbound.io, and
+  // argoproj.io of itself.
   withDomain(expr):: |||
     label_replace(
       %s,
-      "domain", "$1.$2", "group", "(?:[^.]+\\.)??([^.]+)(?:\\.m)?\\.([^.]+\\.[^.]+)"
+      "domain", "$1$2", "group", "(?:[^.]+\\.)*?([^.]+\\.)??(?:m\\.)?([^.]+\\.[^.]+)"
     )
   ||| % $.indented(expr),
 
@@ -87,7 +85,7 @@ function(config) {
   // A counter of what happens seldom: how much it grew in a range, of those that grew. A series that began within the range
   // with a value counts in full, which increase() would not see, if the exporter was scraped when the range began: else the series may
   // only have been missed.
-  grown(metric, matchers, range)::
+  grown(metric, matchers, range, select=$.exporter)::
     |||
       (
         increase(%(counter)s[%(range)s]) > 0
@@ -97,7 +95,7 @@ function(config) {
         and on (%(cluster)s) max by (%(cluster)s) (%(up)s offset %(range)s) == 1
       )
     ||| % {
-      counter: $.exporter(metric, matchers),
+      counter: select(metric, matchers),
       range: range,
       cluster: $.by([]),
       up: $.exporter('up'),

@@ -6,16 +6,16 @@ function(config) {
   local cause = 'resource:platform_resource_unwell_cause:since_timestamp_seconds',
   local kinds = 'kind:platform_resource_unwell_cause:count',
   local errors = 'error_class:platform_resource_unwell_cause:count',
-  local providerConfigs = 'provider_config:platform_resource_unwell_cause:count',
-  local most = config.alerts.CrossplaneManyResourcesUnwell.threshold,
+  local outage = 'provider_config:platform_resource_unwell_cause:outage',
+  local outageOfManaged = 'provider_config:platform_resource_unwell:outage',
 
   cause:: cause,
 
   // What an alert about everything of a provider configuration takes over. It may just have ended: then those that are left get well
   // one by one, and need no alerts of their own.
   local unlessMost = |||
-    unless on (%s) max_over_time(%s[%s]) > %d
-  ||| % [q.by(['category', 'domain', 'provider_config']), providerConfigs, config.manyFor, most],
+    unless on (%s) present_over_time(%s[%s])
+  ||| % [q.by(['category', 'domain', 'provider', 'provider_config']), outage, config.manyFor],
 
   // Objects with a problem for that long, unless many have it. Values are instants.
   one(matchers, after):: |||
@@ -28,9 +28,9 @@ function(config) {
     cause: q.recorded(cause, matchers),
     after: q.seconds(after),
     most: unlessMost,
-    kind: q.by(['category', 'group', 'kind', 'domain', 'provider_config', 'problem']),
+    kind: q.by(['category', 'group', 'kind', 'domain', 'provider', 'provider_config', 'problem']),
     kinds: kinds,
-    class: q.by(['category', 'domain', 'provider_config', 'error_class']),
+    class: q.by(['category', 'domain', 'provider', 'provider_config', 'error_class']),
     errors: errors,
     manyFor: config.manyFor,
     many: config.many,
@@ -49,9 +49,15 @@ function(config) {
   ||| % [q.recorded(errors, matchers), config.many, std.stripChars(unlessMost, '\n')],
 
   // Provider configurations of which the most objects are unwell, whatever they have.
-  most:: '%s > %d' % [providerConfigs, most],
-  // Whether there were such within a range, by cluster.
-  anyMost(range):: 'max by (%s) (max_over_time(%s[%s])) > %d' % [q.by([]), providerConfigs, range, most],
+  most:: outage,
+  // Whether there was such an outage of resources, composites or claims within a range, by cluster.
+  anyMost(range):: 'group by (%s) (present_over_time(%s[%s]) or present_over_time(%s[%s]))' % [
+    q.by([]),
+    outageOfManaged,
+    range,
+    q.recorded(outage, ['category=~"composite|claim"']),
+    range,
+  ],
 
   // Objects one by one, or kinds where there are many: in one alert, told apart by whether there is a label name. Values of the
   // second are numbers.
@@ -62,7 +68,7 @@ function(config) {
     %(most)s
   ||| % {
     one: std.stripChars($.one(matchers, after), '\n'),
-    kind: q.by(['category', 'group', 'kind', 'domain', 'provider_config']),
+    kind: q.by(['category', 'group', 'kind', 'domain', 'provider', 'provider_config']),
     cause: q.recorded(cause, matchers),
     after: q.seconds(after),
     many: config.many,

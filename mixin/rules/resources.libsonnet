@@ -39,6 +39,11 @@ function(config)
           record: 'kind:platform_drift_corrections:rate1h',
           expr: 'sum by (%s) (rate(%s[1h]))' % [q.kind, q.exporter('platform_drift_corrections_total')],
         },
+        // One series for each object, whichever exporter said it: changes() of it do not end with a pod.
+        {
+          record: 'resource:platform_resource_last_drift_timestamp_seconds:max',
+          expr: 'max by (%s) (%s)' % [q.identity, q.exporter('platform_resource_last_drift_timestamp_seconds')],
+        },
       ] + [
         {
           record: level + 'p%d_%s' % [100 * quantile, slow.window],
@@ -55,8 +60,10 @@ function(config)
         // all of its buckets.
         {
           record: level + 'p%d_%s_slowdown_%s' % [100 * slow.quantile, slow.window, slow.history],
-          expr: '%(now)s / quantile_over_time(0.5, %(now)s[%(history)s] offset %(window)s)'
-                % slow { now: level + 'p%d_%s' % [100 * slow.quantile, slow.window] },
+          expr: std.stripChars(q.withDomain(
+            '%(now)s / quantile_over_time(0.5, %(now)s[%(history)s] offset %(window)s)'
+            % slow { now: level + 'p%d_%s' % [100 * slow.quantile, slow.window] }
+          ), '\n'),
         },
         {
           record: level + 'count_%s' % slow.history,

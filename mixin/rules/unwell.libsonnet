@@ -40,15 +40,40 @@ function(config)
     { problem: name },
   );
 
-  // How many objects there are with a cause, by labels. Of packages each may have a provider, and yet all one cause.
-  local count(level, labels, matcher) = rule(
-    level + ':platform_resource_unwell_cause:count',
+  // How many objects there are with a cause, by labels.
+  local count(level, labels, matcher) = rule(level + ':platform_resource_unwell_cause:count', 'count by (%(by)s) (%(cause)s{%(matcher)s})', {
+    by: q.by(labels),
+    cause: cause,
+    matcher: matcher,
+  });
+
+  // How many of a provider configuration are unwell, whatever they have, where that is an outage. metric says which.
+  local many = config.alerts.CrossplaneManyResourcesUnwell;
+  local outage(metric, matcher, labels) = rule(
+    'provider_config:%s:outage' % std.split(metric, ':')[1],
     |||
-      count by (%(labels)s, provider) (%(cause)s{category="managed", %(matcher)s})
-      or
-      count by (%(labels)s) (%(cause)s{category!="managed", %(matcher)s})
+      %(count)s > %(least)d
+      and (
+        %(count)s
+        / on (%(domain)s) group_left ()
+          sum by (%(domain)s) (
+            %(resources)s
+          )
+        > %(share)g
+        or
+        %(count)s > %(always)d
+      )
     |||,
-    { cause: cause, labels: q.by(labels), matcher: matcher },
+    {
+      count: 'count by (%s) (%s)' % [q.by(labels), q.recorded(metric, (if matcher == '' then [] else [matcher]) + ['error_class!="throttled"'])],
+      domain: q.by(['category', 'domain']),
+      resources: std.strReplace(
+        std.stripChars(q.withDomain('max by (%s) (%s)' % [q.kind, q.exporter('platform_resources')]), '\n'), '\n', '\n      '
+      ),
+      least: many.count,
+      share: many.share,
+      always: many.always,
+    },
   );
 
   [
@@ -56,7 +81,7 @@ function(config)
       name: 'crossplane-unwell.rules',
       rules: [
         // What someone has paused, what is to go, and what Crossplane may only look at is left alone.
-        rule(notTrue, |||
+        rule(notTrue, q.withDomain(|||
           (
             max by (%(id)s, condition) (%(since)s)
             and on (%(id)s, condition) max by (%(id)s, condition) (%(status)s) < 1
@@ -66,7 +91,7 @@ function(config)
             or %(deleting)s
             or %(observeOnly)s
           )
-        |||, {
+        |||), {
           since: q.exporter('platform_resource_condition_since_timestamp_seconds', [conditions]),
           status: q.exporter('platform_resource_condition', [conditions]),
           paused: q.exporter('platform_resource_paused'),
@@ -97,7 +122,14 @@ function(config)
         }, { problem: 'NotSynced' }),
         rule(problem, |||
           min by (%(id)s) ((%(ready)s or %(others)s) < time() - %(early)d)
-          unless on (%(id)s) (%(notTrue)s{condition="Ready"} >= time() - %(creating)d and on (%(id)s) %(reason)s)
+          unless on (%(id)s) (
+            (
+              %(notTrue)s{condition="Ready", category!="gitops"} >= time() - %(creating)d
+              or
+              %(notTrue)s{condition="Ready", category="gitops"} >= time() - %(rollout)d
+            )
+            and on (%(id)s) %(reason)s
+          )
           unless on (%(id)s) %(synced)s
         |||, {
           ready: q.recorded(notTrue, [own, 'condition="Ready"']),
@@ -106,6 +138,7 @@ function(config)
           reason: q.exporter('platform_resource_condition_reason', ['condition="Ready"', 'reason=~"%s"' % std.join('|', config.creatingReasons)]),
           early: q.seconds(config.unwellAfter),
           creating: q.seconds(config.creatingAfter),
+          rollout: q.seconds(config.alerts.CrossplaneGitOpsNotReady.after),
         }, { problem: 'NotReady' }),
 
         condition('NotInstalled', 'Installed', 'Provider|Configuration|Function', '(.+)'),
@@ -122,19 +155,34 @@ function(config)
         },
 
         // Who has its own trouble. A composite is unwell because something of it is, a claim because its composite is; all that a composite
-        // is made of bears the outermost composite's name, and the claim's. A package is unwell because its revision is, and a
-        // runtime waits for its revision; of the revisions that were replaced nobody needs to know.
+        // is made of bears the outermost composite's name, and the claim's, and is in its namespace if that has one. A package is
+        // unwell because its revision is, and a runtime waits for its revision; of the revisions that were replaced nobody needs to know.
         //
-        // No metric says which provider serves a kind. By the usual names, provider is the same on a provider's package and on what it
-        // serves, so that one can mute the other: aws of upbound-provider-aws-s3 and of aws.upbound.io.
+        // A managed resource is unwell because the provider's package that serves it is, or was lately: it gets well after that. No metric
+        // says which one serves a kind, but by the usual names provider-aws-ec2 serves ec2.aws.upbound.io and provider-kubernetes all
+        // that is of kubernetes. provider-family-aws serves nothing: it has the provider configurations.
         rule(cause, |||
           label_replace(
             label_replace(%(unwell)s{category="managed"}, "provider", "$1", "domain", "([^.]+)\\..+")
+            unless on (%(id)s) (
+              (
+                label_replace(%(unwell)s{category="managed"}, "package", "$2-$1", "group", "([^.]+)\\.([^.]+)(?:\\.m)?\\.[^.]+\\.[^.]+")
+                and on (%(package)s) %(failing)s
+              )
+              or
+              (
+                label_replace(%(unwell)s{category="managed"}, "package", "$1", "domain", "([^.]+)\\..+")
+                and on (%(package)s) %(failing)s
+              )
+            )
             or
             %(unwell)s{category!~"managed|composite|claim", problem!~"NotHealthy|RevisionNotHealthy|RuntimeNotHealthy"}
             or
-            %(unwell)s{category="composite"}
+            %(unwell)s{category="composite", resource_namespace=""}
             unless on (%(composite)s) %(unwell)s{category="managed", composite!=""}
+            or
+            %(unwell)s{category="composite", resource_namespace!=""}
+            unless on (%(namespaced)s) %(unwell)s{category="managed", composite!=""}
             or
             %(unwell)s{category="claim"}
             unless on (%(claim)s)
@@ -155,16 +203,23 @@ function(config)
             "provider", "$1", "package", "(?:.+-)?provider-(?:family-)?([^-]+).*"
           )
         |||, {
+          failing: 'label_replace(max_over_time(%s[%s]), "package", "$1", "package", "(?:.+-)?provider-(?:upjet-)?(.+)")' % [
+            q.recorded(unwell, ['kind="Provider"', 'problem=~"NotHealthy|NotInstalled"']),
+            config.manyFor,
+          ],
           composite: q.by(['composite']),
+          namespaced: q.by(['resource_namespace', 'composite']),
           claim: q.by(['resource_namespace', 'name']),
           claimed: q.by(['claim_namespace', 'claim_name']),
           package: q.by(['package']),
         }),
 
-        // How many have one cause: a problem of a kind, an error, whatever a provider configuration is about.
-        count('kind', ['category', 'group', 'kind', 'domain', 'provider_config', 'problem'], 'problem!="NotSynced"'),
-        count('error_class', ['category', 'domain', 'provider_config', 'error_class'], 'problem="NotSynced"'),
-        count('provider_config', ['category', 'domain', 'provider_config'], 'problem!=""'),
+        // How many have one cause: a problem of a kind, an error.
+        count('kind', ['category', 'group', 'kind', 'domain', 'provider', 'provider_config', 'problem'], 'problem!="NotSynced"'),
+        count('error_class', ['category', 'domain', 'provider', 'provider_config', 'error_class'], 'problem="NotSynced"'),
+        outage(cause, '', ['category', 'domain', 'provider', 'provider_config']),
+        // The same of all managed resources, those among them that their provider's package explains.
+        outage(unwell, 'category="managed"', ['category', 'domain', 'provider_config']),
       ],
     },
   ]
