@@ -8,13 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,8 +43,8 @@ import (
 )
 
 const (
-	// fleet is how many managed resources of AWS there are, of so many kinds. No provider looks after them: their conditions are
-	// written here.
+	// fleet is how many managed resources of AWS there are, of so many kinds. No provider looks after them, because it would need an
+	// account: their conditions are written here, and so is whether the provider's process runs.
 	fleet, fleetKinds = 500, 5
 	// kept is how many ConfigMaps provider-kubernetes really looks after, in that namespace.
 	kept      = 100
@@ -48,7 +52,7 @@ const (
 	// team is whose they are, and channel where that is told. Everything else is told in platform.
 	team, channel, platform = "sales", "#sales", "#crossplane"
 	// patience is how long anything may take.
-	patience = 2 * time.Minute
+	patience = 4 * time.Minute
 	grace    = 20 * time.Second
 )
 
@@ -81,10 +85,14 @@ type desk struct {
 	pages   func() []page
 	refused func() []string
 
+	// requests is how many requests the pager took, and urgent what it calls what is critical.
+	requests func() int
+	urgent   string
+
 	// messages are the beginnings of the titles of what Slack should have been told, rings how often somebody should have been
-	// woken up.
+	// woken up, by the beginnings of priority and title.
 	messages []string
-	rings    int
+	rings    map[string]int
 }
 
 // A page is what wakes somebody up.
@@ -156,6 +164,8 @@ func (w *world) startCrossplane(t *testing.T) {
 	content, err := w.provider.Package()
 	check(t, err)
 	w.install(t, w.provider.Name(), content)
+	w.follow(t)
+	w.awaitProvider(t, w.provider.Name(), "True")
 
 	files, err := load.Used(t.Context())
 	check(t, err)
@@ -166,11 +176,13 @@ func (w *world) startCrossplane(t *testing.T) {
 		parts = append(parts, crd)
 	}
 	w.install(t, awsProvider, bytes.Join(parts, []byte("\n---\n")))
+	w.runs(t, awsProvider, "")
+	w.awaitProvider(t, awsProvider, "True")
 }
 
 const awsProvider = "provider-aws-ec2"
 
-// install installs a provider's package, and says that what is in it runs.
+// install installs a provider's package.
 func (w *world) install(t *testing.T, name string, content []byte) {
 	t.Helper()
 	image, err := w.crossplane.Push(t.Context(), "example/"+name, "v1.0.0", content)
@@ -178,8 +190,20 @@ func (w *world) install(t *testing.T, name string, content []byte) {
 	w.apply(t, map[string]any{
 		"apiVersion": "pkg.crossplane.io/v1", "kind": "Provider", "metadata": map[string]any{"name": name}, "spec": map[string]any{"package": image},
 	})
-	w.runs(t, name, "")
-	w.awaitProvider(t, name, "True")
+}
+
+// unavailable is what Crossplane says of a package whose pods do not run.
+const unavailable = "provider package deployment is unavailable: Deployment does not have minimum availability."
+
+// follow says of provider-kubernetes what its process is: that it runs, or does not. Crossplane would see it in a Deployment, of which
+// there is none here.
+func (w *world) follow(t *testing.T) {
+	t.Helper()
+	problem := ""
+	if w.provider.Err() != nil {
+		problem = unavailable
+	}
+	w.runs(t, w.provider.Name(), problem)
 }
 
 // runs says whether what is in a provider's package runs, in the words of the controller that runs packages.
@@ -243,14 +267,7 @@ func (w *world) keepConfigMaps(t *testing.T) {
 		})
 	}
 	w.apply(t, objects...)
-	await(t, "provider-kubernetes has made its ConfigMaps", func(ctx context.Context) error {
-		for i := range kept {
-			if err := w.colour(ctx, i, "blue"); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	w.awaitColour(t, "blue")
 }
 
 func keptName(i int) string { return fmt.Sprintf("settings-%03d", i) }
@@ -272,19 +289,31 @@ func (w *world) colour(ctx context.Context, i int, want string) error {
 // byHand changes all ConfigMaps, and waits until they are put back.
 func (w *world) byHand(t *testing.T) {
 	t.Helper()
+	w.paint(t, "red", kept)
+	w.awaitColour(t, "blue")
+}
+
+// paint gives the first n ConfigMaps a colour by hand.
+func (w *world) paint(t *testing.T, colour string, n int) {
+	t.Helper()
 	g, ctx := errgroup.WithContext(t.Context())
 	g.SetLimit(8)
-	for i := range kept {
+	for i := range n {
 		g.Go(func() error {
 			_, err := w.client.Resource(configMaps).Namespace(namespace).Patch(ctx, keptName(i), types.MergePatchType,
-				[]byte(`{"data":{"colour":"red"}}`), v1.PatchOptions{FieldManager: "kubectl-edit"})
+				[]byte(`{"data":{"colour":"`+colour+`"}}`), v1.PatchOptions{FieldManager: "kubectl-edit"})
 			return err
 		})
 	}
 	check(t, g.Wait())
-	await(t, "what was changed by hand is put back", func(ctx context.Context) error {
+}
+
+// awaitColour waits until all ConfigMaps have a colour.
+func (w *world) awaitColour(t *testing.T, colour string) {
+	t.Helper()
+	await(t, "all ConfigMaps are "+colour, func(ctx context.Context) error {
 		for i := range kept {
-			if err := w.colour(ctx, i, "blue"); err != nil {
+			if err := w.colour(ctx, i, colour); err != nil {
 				return err
 			}
 		}
@@ -303,23 +332,28 @@ func (w *world) fillFleet(t *testing.T) {
 	check(t, w.fleet.Change(t.Context(), fleet))
 }
 
-// throttle makes eight resources of one account fail, because the cloud throttles their provider; or has them be well.
-func (w *world) throttle(t *testing.T, throttled bool) {
+// throttled is how many resources fail when the cloud throttles: more than would be an outage if they failed of anything else.
+const throttled = 24
+
+// throttle makes resources of one account fail, because the cloud throttles their provider; or has them be well.
+func (w *world) throttle(t *testing.T, fail bool) {
 	t.Helper()
-	kind := w.fleet.Kinds[0]
-	all, err := w.client.Resource(kind.GroupVersionResource).List(t.Context(), v1.ListOptions{})
-	check(t, err)
-	byAccount := make(map[string][]string)
-	var account string
-	for _, o := range all.Items {
-		a, _, _ := unstructured.NestedString(o.Object, "spec", "providerConfigRef", "name")
-		byAccount[a] = append(byAccount[a], o.GetName())
-		if len(byAccount[a]) > len(byAccount[account]) {
-			account = a
+	type object struct {
+		kind schema.GroupVersionResource
+		name string
+	}
+	byAccount := make(map[string][]object)
+	for _, kind := range w.fleet.Kinds {
+		all, err := w.client.Resource(kind.GroupVersionResource).List(t.Context(), v1.ListOptions{})
+		check(t, err)
+		for _, o := range all.Items {
+			account, _, _ := unstructured.NestedString(o.Object, "spec", "providerConfigRef", "name")
+			byAccount[account] = append(byAccount[account], object{kind.GroupVersionResource, o.GetName()})
 		}
 	}
+	most := slices.MaxFunc(slices.Sorted(maps.Keys(byAccount)), func(a, b string) int { return len(byAccount[a]) - len(byAccount[b]) })
 	synced := map[string]any{"type": "Synced", "status": "True", "reason": "ReconcileSuccess", "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}
-	if throttled {
+	if fail {
 		synced["status"], synced["reason"] = "False", "ReconcileError"
 		synced["message"] = "observe failed: cannot run refresh: operation error EC2: DescribeVpcs, exceeded maximum number of attempts, 25, https response error StatusCode: 503, RequestID: 3f9f0d4c-6f0e-4a64-8a57-1d4e7c3f2b10, api error RequestLimitExceeded: Request limit exceeded."
 	}
@@ -327,10 +361,45 @@ func (w *world) throttle(t *testing.T, throttled bool) {
 		synced, map[string]any{"type": "Ready", "status": "True", "reason": "Available", "lastTransitionTime": synced["lastTransitionTime"]},
 	}}})
 	check(t, err)
-	for _, name := range byAccount[account][:8] {
-		_, err := w.client.Resource(kind.GroupVersionResource).Patch(t.Context(), name, types.MergePatchType, body, v1.PatchOptions{FieldManager: "provider"}, "status")
+	for _, o := range byAccount[most][:throttled] {
+		_, err := w.client.Resource(o.kind).Patch(t.Context(), o.name, types.MergePatchType, body, v1.PatchOptions{FieldManager: "provider"}, "status")
 		check(t, err)
 	}
+}
+
+// trailDelay waits until the trail is read again in a quarter of a minute, as CloudTrail brings calls within a quarter of an hour. It is
+// looked at every half minute, and no setting changes that.
+func (w *world) trailDelay(t *testing.T) {
+	t.Helper()
+	const pause, delay = 30 * time.Second, 15 * time.Second
+	const read = "sum(crossplane_exporter_trail_records_total)"
+	before, err := w.query(t.Context(), read)
+	check(t, err)
+	w.logCalls(t, 10, 0)
+	await(t, "the trail is read", func(ctx context.Context) error {
+		n, err := w.query(ctx, read)
+		if err == nil && n == before {
+			err = fmt.Errorf("%g records were", n)
+		}
+		return err
+	})
+	pass(t, time.Now(), pause-delay)
+}
+
+// query is what Prometheus answers to a question with one answer.
+func (w *world) query(ctx context.Context, expr string) (float64, error) {
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if err := getJSON(ctx, w.prometheus+"/api/v1/query?"+url.Values{"query": {expr}}.Encode(), &answer); err != nil {
+		return 0, err
+	}
+	if len(answer.Data.Result) != 1 {
+		return 0, fmt.Errorf("%s: %d results", expr, len(answer.Data.Result))
+	}
+	return strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
 }
 
 // logCalls writes calls that Crossplane's provider made into the cloud's audit trail, of which some were throttled.
@@ -357,6 +426,26 @@ func (w *world) logCalls(t *testing.T, calls, throttled int) {
 	check(t, os.Rename(filepath.Join(w.dir, name), filepath.Join(w.trail, name)))
 }
 
+// logThrottled writes calls of which four in ten are throttled into the trail, again and again, until it is over.
+func (w *world) logThrottled(t *testing.T) (over func()) {
+	t.Helper()
+	const pause = 10 * time.Second
+	w.logCalls(t, 100, 40)
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+				w.logCalls(t, 100, 40)
+			}
+		}
+	})
+	return func() { cancel(); calls.Wait() }
+}
+
 func (w *world) startExporter(t *testing.T) {
 	t.Helper()
 	program, err := programs.BuildExporter(t.Context())
@@ -374,7 +463,7 @@ func (w *world) startExporter(t *testing.T) {
 // times are not those that are shipped; nothing else differs.
 func newDesk(t *testing.T, bin string, mixin func(...string) []byte, name string) *desk {
 	t.Helper()
-	d := &desk{name: name, slack: pager.NewSlack(token), watchdog: pager.NewDeadMansSwitch()}
+	d := &desk{name: name, slack: pager.NewSlack(token), watchdog: pager.NewDeadMansSwitch(), rings: make(map[string]int)}
 	t.Cleanup(d.slack.Close)
 	t.Cleanup(d.watchdog.Close)
 	key := genieKey
@@ -383,7 +472,8 @@ func newDesk(t *testing.T, bin string, mixin func(...string) []byte, name string
 	case "pagerduty":
 		p := pager.NewPagerDuty(routingKey)
 		t.Cleanup(p.Close)
-		key, address, d.refused = routingKey, p.URL(), p.Refused
+		key, address, d.refused, d.urgent = routingKey, p.URL(), p.Refused, "critical"
+		d.requests = func() int { return len(p.Received()) }
 		d.pages = func() (all []page) {
 			for _, i := range p.Incidents() {
 				all = append(all, page{i.Payload.Summary, i.Payload.Severity, i.Pages, i.Open})
@@ -396,7 +486,8 @@ func newDesk(t *testing.T, bin string, mixin func(...string) []byte, name string
 			o = pager.NewJSM(genieKey)
 		}
 		t.Cleanup(o.Close)
-		address, d.refused = o.URL(), o.Refused
+		address, d.refused, d.urgent = o.URL(), o.Refused, "P1"
+		d.requests = func() int { return len(o.Received()) }
 		d.pages = func() (all []page) {
 			for _, a := range o.Alerts() {
 				all = append(all, page{a.Message, a.Priority, a.Pages, a.Open})
@@ -409,7 +500,7 @@ func newDesk(t *testing.T, bin string, mixin func(...string) []byte, name string
 		check(t, os.WriteFile(filepath.Join(dir, file), []byte(secret+"\n"), 0o600))
 	}
 	text := mixin("receivers", "--pager", name, "--pager-url", address, "--slack-url", d.slack.URL(), "--slack-channel", platform, "--team", team+"="+channel, "--secret-dir", dir)
-	for _, minute := range []struct{ from, to string }{{"30s", "500ms"}, {"1m", "1s"}, {"5m", "5s"}, {"12h", "12m"}} {
+	for _, minute := range []struct{ from, to string }{{"30s", "500ms"}, {"50s", "800ms"}, {"1m", "1s"}, {"5m", "5s"}, {"12h", "12m"}} {
 		text = regexp.MustCompile(`(?m)(_wait|_interval): `+minute.from+`$`).ReplaceAll(text, []byte("${1}: "+minute.to))
 	}
 	root, err := programs.Root()
@@ -482,26 +573,6 @@ func startServer(t *testing.T, url string, cfg process.Config) (*process.Process
 	return p, nil
 }
 
-// firing are the names of the alerts that fire in Prometheus, with how many there are of each.
-func (w *world) firing(ctx context.Context) (map[string]int, error) {
-	var answer struct {
-		Data struct {
-			Alerts []struct {
-				Labels map[string]string
-				State  string
-			}
-		}
-	}
-	err := getJSON(ctx, w.prometheus+"/api/v1/alerts", &answer)
-	names := make(map[string]int)
-	for _, a := range answer.Data.Alerts {
-		if a.State == "firing" {
-			names[a.Labels["alertname"]]++
-		}
-	}
-	return names, err
-}
-
 // known are the names of the alerts that an Alertmanager has and tells of, and of those that it mutes.
 func (d *desk) known(ctx context.Context) (active, muted map[string]int, err error) {
 	var alerts []struct {
@@ -538,6 +609,17 @@ func getJSON(ctx context.Context, url string, into any) error {
 		return fmt.Errorf("%s: %s: %s", url, resp.Status, body)
 	}
 	return json.Unmarshal(body, into)
+}
+
+// pass waits until some time has passed since then.
+func pass(t *testing.T, since time.Time, d time.Duration) {
+	t.Helper()
+	await(t, "some time has passed", func(context.Context) error {
+		if time.Since(since) < d {
+			return fmt.Errorf("%s", time.Since(since))
+		}
+		return nil
+	})
 }
 
 // await waits until f returns nil.
