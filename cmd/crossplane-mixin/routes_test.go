@@ -25,7 +25,7 @@ func TestRoutesOfShippedConfiguration(t *testing.T) {
 		t.Errorf("routes: %v", err)
 	}
 	for _, want := range []string{
-		"    goes to  crossplane-watchdog (webhook)\n",
+		"CrossplaneWatchdog none\n    goes to  crossplane-watchdog (webhook)\n",
 		"CrossplaneDriftLoop warning\n    no team, shop  crossplane-slack (slack)\n    checkout       crossplane-slack-checkout (slack)\n    muted by       CrossplaneExporterAbsent with the same cluster\n",
 	} {
 		if !strings.Contains(out, want) {

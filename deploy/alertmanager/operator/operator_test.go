@@ -20,7 +20,9 @@ import (
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/prometheus-operator/prometheus-operator/pkg/assets"
 	"github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/inhibit"
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -74,6 +76,45 @@ func TestSameAsPlain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWatchdog sees that no inhibit rule is of the watchdog: neither ours, nor one that was there before.
+func TestWatchdog(t *testing.T) {
+	watchdog := model.LabelSet{"alertname": "CrossplaneWatchdog", "severity": severity(t, "CrossplaneWatchdog")}
+	var cfg config.Config
+	text, err := yaml.Marshal(map[string]any{"inhibit_rules": built(t, "..", monitoringv1.NoneConfigMatcherStrategyType)["inhibit_rules"]})
+	check(t, err)
+	check(t, yaml.Unmarshal(text, &cfg))
+	for _, r := range cfg.InhibitRules {
+		if inhibit.NewInhibitRule(r).TargetMatchers.Matches(watchdog) {
+			t.Errorf("%v is muted by %v", watchdog, r.SourceMatchers)
+		}
+	}
+}
+
+// severity is the one that an alert's rule gives it.
+func severity(t *testing.T, alert string) model.LabelValue {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "alerts", "alerts.yaml"))
+	check(t, err)
+	var file struct {
+		Groups []struct {
+			Rules []struct {
+				Alert  string
+				Labels map[string]model.LabelValue
+			}
+		}
+	}
+	check(t, yaml.Unmarshal(text, &file))
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == alert {
+				return r.Labels["severity"]
+			}
+		}
+	}
+	t.Fatalf("there is no alert %s", alert)
+	return ""
 }
 
 // TestNamespaceTrap shows what happens by default, so that nobody has to find out: only alerts of one namespace are routed.
