@@ -3,9 +3,6 @@
   _config+:: {
     // What picks the series of each program: matchers without braces.
     exporterSelector: 'job="crossplane-exporter"',
-    // How many exporters share the kinds of a cluster: its --shards. That a target is down can be seen without it; that one is gone
-    // cannot, because the names of pods change.
-    expectedExporters: 1,
     // Crossplane itself: controller-runtime's metrics, functions, circuit breaker.
     crossplaneSelector: 'job="crossplane"',
     // The providers' pods: controller-runtime's metrics, upjet's.

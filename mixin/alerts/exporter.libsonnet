@@ -30,15 +30,14 @@ function(config)
       % [a.query('count(%s)', 'up', [], [config.exporterSelector]), config.exporterSelector],
       link,
     ),
-    // Where none answers, the alert above tells it.
+    // Each says how many there are to be. Where none answers, the alert above tells it.
     a.alert(
       'CrossplaneExporterShardDown',
       |||
-        count by (%(cluster)s) (%(up)s == 0)
-        and on (%(cluster)s) %(up)s == 1
-        or
-        %(expected)d - count by (%(cluster)s) (%(up)s == 1) > 0
-      ||| % { cluster: q.by([]), up: q.exporter('up'), expected: config.expectedExporters },
+        max by (%(cluster)s) (%(shards)s)
+        - count by (%(cluster)s) (group by (%(shard)s) (%(shards)s))
+        > 0
+      ||| % { cluster: q.by([]), shard: q.by(['shard']), shards: q.exporter('crossplane_exporter_shards') },
       'One of several exporters does not answer.',
       '{{ $value }} exporters do not answer, and others do. What they say of their kinds is missing, and alerts on these are silent. Likely: a pod that crashes, is not scheduled, or cannot be scraped.',
       link,

@@ -72,28 +72,3 @@ func TestOneOfManyControllers(t *testing.T) {
 input_series:
 `+series.String())
 }
-
-// TestExpectedExporters is about shards that are gone, and not down.
-func TestExpectedExporters(t *testing.T) {
-	for name, tc := range map[string]struct {
-		reason   string
-		settings []string
-		want     string
-	}{
-		"one":   {"One is as many as there are unless it is said otherwise.", nil, "[]"},
-		"two":   {"Of two shards one has no pod.", []string{"expectedExporters=2"}, `[{labels: '{__name__="ALERTS", alertname="CrossplaneExporterShardDown", alertstate="firing", severity="critical"}', value: 1}]`},
-		"three": {"In another cluster all are there.", []string{"expectedExporters=2", "showMultiCluster=true"}, `[{labels: '{__name__="ALERTS", alertname="CrossplaneExporterShardDown", alertstate="firing", cluster="west", severity="critical"}', value: 1}]`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			series := "- {series: 'up{job=\"crossplane-exporter\", pod=\"exporter-0\"}', values: '1x40'}\n"
-			if name == "three" {
-				series = `- {series: 'up{job="crossplane-exporter", cluster="west", pod="exporter-0"}', values: '1x40'}
-- {series: 'up{job="crossplane-exporter", cluster="east", pod="exporter-0"}', values: '1x40'}
-- {series: 'up{job="crossplane-exporter", cluster="east", pod="exporter-1"}', values: '1x40'}
-`
-			}
-			promtest(t, tc.reason, mixin.Settings{Set: tc.settings}, "promql_expr_test:\n- expr: ALERTS{alertname=~\"CrossplaneExporter.+\"}\n  eval_time: 20m\n  exp_samples: "+tc.want+"\ninput_series:\n"+series)
-		})
-	}
-}
