@@ -123,7 +123,7 @@ func TestKillNine(t *testing.T) {
 	}
 
 	checkpoint := filepath.Join(t.TempDir(), "checkpoint")
-	lives, deadline := 0, time.Now().Add(2*time.Minute)
+	lives, deadline := 0, time.Now().Add(5*time.Minute)
 	for sqs.Len(queueURL) > 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d messages are left after %d lives", sqs.Len(queueURL), lives)
