@@ -495,6 +495,7 @@ func TestProviderConfigsOfNamespaces(t *testing.T) {
 	configure("aws.upbound.io", "ProviderConfig", "", "default", role(c))
 	configure("aws.m.upbound.io", "ClusterProviderConfig", "", "shared", role(d))
 	configure("gcp.m.upbound.io", "ProviderConfig", "team-c", "default", "serviceAccount:x")
+	configure("aws.upbound.io", "ProviderConfig", "", "chain", role(a), role(b), "not-an-arn")
 	for name, tc := range map[string]struct {
 		group, namespace, config string
 		accounts                 []string
@@ -503,6 +504,7 @@ func TestProviderConfigsOfNamespaces(t *testing.T) {
 		"AnotherOne":     {"s3.aws.m.upbound.io", "team-b", "default", []string{b}},
 		"Cluster":        {"ec2.aws.upbound.io", "", "default", []string{c}},
 		"ClusterConfig":  {"ec2.aws.m.upbound.io", "team-a", "shared", []string{d}},
+		"ChainOfRoles":   {"ec2.aws.upbound.io", "", "chain", []string{b}},
 		"Unknown":        {"ec2.aws.m.upbound.io", "team-d", "default", []string{a, b, c, d, all}},
 		"WithoutAccount": {"storage.gcp.m.upbound.io", "team-c", "default", []string{a, b, c, d, all}},
 	} {

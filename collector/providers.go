@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -60,16 +61,17 @@ func (p *providers) configure(name string, c *configuration) {
 	}
 	p.speaks = map[configRef]map[string]struct{}{}
 	for _, c := range p.configs {
+		account := "" // that the last of them is in, which the others lead to
 		for _, principal := range c.principals {
-			account := p.trail.Account(principal)
-			if account == "" {
-				continue
-			}
-			if p.speaks[c.configRef] == nil {
-				p.speaks[c.configRef] = map[string]struct{}{}
-			}
-			p.speaks[c.configRef][account] = struct{}{}
+			account = cmp.Or(p.trail.Account(principal), account)
 		}
+		if account == "" {
+			continue
+		}
+		if p.speaks[c.configRef] == nil {
+			p.speaks[c.configRef] = map[string]struct{}{}
+		}
+		p.speaks[c.configRef][account] = struct{}{}
 	}
 	p.tell()
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -189,6 +190,13 @@ func (d *decoder) owner() error {
 
 // configuration reads the spec of a configuration.
 func (d *decoder) configuration(name []byte) error {
+	if string(name) == `"credentials"` {
+		// Whom one is comes first, and whom one becomes by a chain of roles last, in whatever order they stand in the object.
+		n := len(d.obj.Principals)
+		err := d.principals(name)
+		d.obj.Principals = slices.Concat(d.obj.Principals[n:], d.obj.Principals[:n])
+		return err
+	}
 	if string(name) != `"serviceAccountTemplate"` {
 		return d.principals(name)
 	}

@@ -477,6 +477,11 @@ func TestDecodeIdentities(t *testing.T) {
 			`{"spec":{"credentials":{"source":"IRSA"},"assumeRoleChain":[{"roleARN":"arn:aws:iam::1:role/a","externalID":"x","tags":[{"key":"k","value":null}]}],"endpoint":{"services":["ec2"],"hostnameImmutable":true}}}`,
 			Object{Principals: []string{"arn:aws:iam::1:role/a"}},
 		},
+		"Chain": {
+			"Whom a provider becomes by a chain of roles comes last.", config,
+			`{"spec":{"assumeRoleChain":[{"roleARN":"arn:aws:iam::2:role/hub"},{"roleARN":"arn:aws:iam::3:role/spoke"}],"credentials":{"source":"WebIdentity","webIdentity":{"roleARN":"arn:aws:iam::1:role/web"}}}}`,
+			Object{Principals: []string{"arn:aws:iam::1:role/web", "arn:aws:iam::2:role/hub", "arn:aws:iam::3:role/spoke"}},
+		},
 		"RuntimeConfig": {
 			"The ServiceAccounts of packages are named in two places.", config,
 			`{"spec":{"serviceAccountTemplate":{"metadata":{"name":"one","annotations":{"eks.amazonaws.com/role-arn":"arn:aws:iam::1:role/b"}}},"deploymentTemplate":{"spec":{"template":{"spec":{"serviceAccountName":"two"}}}}}}`,
