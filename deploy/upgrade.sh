@@ -208,8 +208,16 @@ back() {
   rolled_out
 }
 
+# Somebody else's change is not this run's to take back.
+leave() {
+  say "somebody else is changing the release: run it again when that is done"
+  exit 2
+}
+
 give_up() {
   say "$1"
+  look
+  [ "${newest:-0}" -le "$mine" ] || leave
   if ! back; then
     [ -n "$revision" ] && why="revision $revision could not be brought back" || why='there is no revision to go back to'
     say "$why: helm --namespace $namespace history $release"
@@ -275,14 +283,13 @@ elif [ -n "$newest" ]; then
   say "before${revision:+, revision $revision}: no exporter is ready, so that there is nothing to compare with"
 fi
 
-# upgrade [FLAGS...]: what the release is to be.
+# upgrade [FLAGS...]: what the release is to be, in the revision `mine`.
 upgrade() {
+  look
+  mine=$((${newest:-0} + 1))
   run_helm upgrade --install "$release" "$chart" --reset-values "$wait" --timeout "$TIMEOUT" "$@" >"$scratch/upgrade" 2>&1 && return
   sed -n '/^Error:/,$p' "$scratch/upgrade" >&2
-  if grep -q 'another operation .* is in progress' "$scratch/upgrade"; then
-    say "somebody else is changing the release: run it again when that is done"
-    exit 2
-  fi
+  ! grep -q -e 'another operation .* is in progress' -e 'release: already exists' "$scratch/upgrade" || leave
   diagnose
   give_up "the new version cannot be installed, or was not ready within $TIMEOUT"
 }
