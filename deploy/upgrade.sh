@@ -234,13 +234,15 @@ give_up() {
   exit 1
 }
 
-# An earlier run, or somebody's helm, was interrupted; or it is under way, and then it gets the time that it may take.
+# An earlier run, or somebody's helm, was interrupted; or it is under way, and then it gets the time that it may take. A trial takes no
+# longer than SETTLE, and may not: the old pods stay but a minute more.
 look
 was=
 while [ -n "$unfinished" ]; do
   if [ "$was" != "$newest $unfinished" ]; then
-    was="$newest $unfinished" deadline=$(($(now) + timeout))
-    say "revision $newest is $unfinished: if it still is after $TIMEOUT, it is taken back"
+    [ "$unfinished" = trial ] && patience=$((SETTLE + 15)) || patience=$timeout
+    was="$newest $unfinished" deadline=$(($(now) + patience))
+    say "revision $newest is $unfinished: if it still is after $patience s, it is taken back"
   fi
   [ "$(now)" -lt "$deadline" ] || break
   sleep 1

@@ -158,7 +158,7 @@ func TestUpgrade(t *testing.T) {
 		busy := r.start(t, nil, "--set", "image.tag=v2")
 		r.status(t, "\tpending-upgrade")
 		out := r.upgrade(t, 0, []string{"TIMEOUT=1m"}, "--set", "image.tag=v1")
-		if strings.Contains(out, "back to revision") || !strings.Contains(out, " if it still is after 1m, it is taken back") {
+		if strings.Contains(out, "back to revision") || !strings.Contains(out, " s, it is taken back") {
 			t.Errorf("it does not wait for the other:\n%s", out)
 		}
 		if err := busy.Wait(); busy.ProcessState.ExitCode() == 1 {
