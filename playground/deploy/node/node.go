@@ -128,6 +128,7 @@ func (n *Node) see(ctx context.Context, seen *corev1.Pod, pods *sync.WaitGroup) 
 		return
 	}
 	p := newPod(n, seen)
+	p.number = len(n.pods)
 	n.pods[seen.UID] = p
 	pods.Go(func() {
 		if err := p.live(ctx); err != nil && ctx.Err() == nil {
@@ -138,13 +139,13 @@ func (n *Node) see(ctx context.Context, seen *corev1.Pod, pods *sync.WaitGroup) 
 	})
 }
 
-// find is the newest pod of that name.
+// find is the newest pod of that name. A StatefulSet can make two of one name in a second, so that their times do not tell.
 func (n *Node) find(namespace, name string) *pod {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var found *pod
 	for _, p := range n.pods {
-		if p.object.Namespace == namespace && p.object.Name == name && (found == nil || found.object.CreationTimestamp.Before(&p.object.CreationTimestamp)) {
+		if p.object.Namespace == namespace && p.object.Name == name && (found == nil || found.number < p.number) {
 			found = p
 		}
 	}

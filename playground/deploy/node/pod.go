@@ -32,6 +32,7 @@ const (
 type pod struct {
 	node   *Node
 	object *corev1.Pod // as it was first seen
+	number int         // how many the node has seen before
 	dir    string
 
 	deleted    chan struct{}
