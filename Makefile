@@ -58,7 +58,7 @@ test: ## run all tests with the race detector, on a real kube-apiserver and real
 
 .PHONY: $(MODULES:%=test/%)
 $(MODULES:%=test/%):
-	$(GO) -C $(@:test/%=%) test -race -timeout 20m ./...
+	$(GO) -C $(@:test/%=%) test -race -timeout 30m ./...
 
 .PHONY: check
 check: ## check format, lint, vet and go.mod of every module
