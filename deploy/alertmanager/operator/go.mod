@@ -1,5 +1,5 @@
-// What Prometheus Operator makes of the AlertmanagerConfig: a module of its own, because the operator's is large and nothing else
-// needs it.
+// What Prometheus Operator makes of the AlertmanagerConfig, and of the monitors: a module of its own, because the operator's is large
+// and nothing else needs it.
 module crossplane-exporter/deploy/alertmanager/operator
 
 go 1.26.0
