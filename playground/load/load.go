@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
@@ -177,7 +178,16 @@ func (f *Fleet) create(ctx context.Context, k Kind, o *object) error {
 	var made struct {
 		Metadata struct{ ResourceVersion string }
 	}
-	if err := f.do(ctx, f.client.Post().AbsPath(k.path()).Param("fieldManager", "kustomize-controller"), body, &made); err != nil {
+	post := func() error {
+		return f.do(ctx, f.client.Post().AbsPath(k.path()).Param("fieldManager", "kustomize-controller"), body, &made)
+	}
+	err = post()
+	for try := 0; try < 5 && apierrors.IsTimeout(err); try++ { // a busy API server has not got round to it, or has
+		if err = post(); apierrors.IsAlreadyExists(err) {
+			err = f.do(ctx, f.client.Get().AbsPath(k.path(), o.name()), nil, &made)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	o.Metadata["resourceVersion"] = made.Metadata.ResourceVersion
