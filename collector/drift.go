@@ -51,7 +51,7 @@ var driftFamilies = []expo.Family[resource]{
 	{
 		Name: "platform_resource_drift_loop", Type: expo.Gauge,
 		Help: "A resource that is put back at nearly every reconcile: two controllers that fight, or a difference that an update does not remove. Always 1.",
-		Say:  flag(func(r *resource) bool { return r.drift != nil && r.drift.loop() }),
+		Say:  flag(func(r *resource) bool { return r.looping }),
 	},
 	{
 		Name: "platform_resource_foreign_writes_total", Type: expo.Counter,
@@ -457,6 +457,8 @@ const (
 	slots       = 24 * 3600 / slotSeconds
 	// loopCorrections is how many corrections in a row, each about as long after the one before, make a loop.
 	loopCorrections = 6
+	// heldBack is for how long, in seconds, client-go holds back the Event of a correction when there were many.
+	heldBack = 300
 )
 
 func (d *drifted) copy() *drifted {
@@ -501,9 +503,9 @@ func (d *drifted) within(seconds, now int64) (n int) {
 }
 
 // loop is whether the resource is corrected at nearly every reconcile: people change things now and then, controllers like
-// clockwork.
-func (d *drifted) loop() bool {
-	if len(d.recent) < loopCorrections {
+// clockwork. It is over once two corrections in a row are missing.
+func (d *drifted) loop(now int64) bool {
+	if d == nil || len(d.recent) < loopCorrections {
 		return false
 	}
 	shortest, longest := int64(1<<62), int64(0)
@@ -511,7 +513,7 @@ func (d *drifted) loop() bool {
 		gap := d.recent[i] - d.recent[i-1]
 		shortest, longest = min(shortest, gap), max(longest, gap)
 	}
-	return longest <= 2*shortest+2 && longest <= 3600
+	return longest <= 2*shortest+2 && longest <= 3600 && now-d.recent[loopCorrections-1] <= 2*longest+heldBack
 }
 
 // wrote notes writes of spec by those managers.

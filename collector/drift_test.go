@@ -478,13 +478,17 @@ func TestLoop(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		at     []int64
+		after  int64 // when it is asked, in seconds after the last
 		want   bool
 	}{
-		"Few":        {"A few corrections are no loop yet.", []int64{60, 120, 180, 240, 300}, false},
-		"Clockwork":  {"At every reconcile, a minute apart with some jitter.", []int64{60, 121, 179, 243, 300, 362}, true},
-		"People":     {"People do not work at intervals.", []int64{60, 70, 900, 4000, 4100, 9000}, false},
-		"LongBefore": {"What was irregular before does not matter.", []int64{1, 5, 900, 960, 1020, 1080, 1140, 1200}, true},
-		"Daily":      {"Once a day, like a job, is no loop of reconciles.", []int64{86400, 172800, 259200, 345600, 432000, 518400}, false},
+		"Few":        {"A few corrections are no loop yet.", []int64{60, 120, 180, 240, 300}, 0, false},
+		"Clockwork":  {"At every reconcile, a minute apart with some jitter.", []int64{60, 121, 179, 243, 300, 362}, 0, true},
+		"People":     {"People do not work at intervals.", []int64{60, 70, 900, 4000, 4100, 9000}, 0, false},
+		"Held":       {"A correction too late, or its Event held back, is the loop still.", []int64{60, 121, 179, 243, 300, 362}, 400, true},
+		"Over":       {"What is not put back any more is no loop any more.", []int64{60, 121, 179, 243, 300, 362}, 429, false},
+		"OverSlow":   {"Nor is it in hours, where it was put back hourly.", []int64{3600, 7200, 10800, 14400, 18000, 21600}, 3 * 3600, false},
+		"LongBefore": {"What was irregular before does not matter.", []int64{1, 5, 900, 960, 1020, 1080, 1140, 1200}, 0, true},
+		"Daily":      {"Once a day, like a job, is no loop of reconciles.", []int64{86400, 172800, 259200, 345600, 432000, 518400}, 0, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -492,10 +496,41 @@ func TestLoop(t *testing.T) {
 			for _, at := range tc.at {
 				d.correct(1, at, at)
 			}
-			if got := d.loop(); got != tc.want {
+			if got := d.loop(tc.at[len(tc.at)-1] + tc.after); got != tc.want {
 				t.Errorf("%s\ngot %t, want %t", tc.reason, got, tc.want)
 			}
 		})
+	}
+}
+
+// TestLoopEnds is that a loop is said of a resource for as long as it goes on, also after a restart, without anything being heard of it.
+func TestLoopEnds(t *testing.T) {
+	const period = 60
+	loops := func(s *stage) bool {
+		return s.store.(*resourceStore).group.Get(resourceKey("", "b")).looping
+	}
+	s := newStage(t, nil)
+	s.sees("1", 1, 1)
+	s.Replace(nil)
+	for i := range int64(loopCorrections) {
+		if loops(s) {
+			t.Fatalf("%d corrections are a loop", i)
+		}
+		s.hears("e", i+1, "1")
+		s.passes(period)
+	}
+	for _, s := range []*stage{s, newStage(t, s.saved)} {
+		s.at = 1000 + loopCorrections*period
+		s.sees("1", 1, 1)
+		s.resources.refresh(s.at)
+		if !loops(s) {
+			t.Error("even corrections are no loop")
+		}
+		s.passes(2*period + heldBack)
+		s.resources.refresh(s.at)
+		if loops(s) {
+			t.Error("what is not put back any more is a loop")
+		}
 	}
 }
 

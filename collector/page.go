@@ -194,7 +194,7 @@ func drifter(k kube.Kind, r *resource, now time.Time) pageDrifter {
 	if r.drift == nil {
 		return p
 	}
-	p.Hour, p.Day, p.Loop = r.drift.within(hour, now.Unix()), r.drift.within(day, now.Unix()), r.drift.loop()
+	p.Hour, p.Day, p.Loop = r.drift.within(hour, now.Unix()), r.drift.within(day, now.Unix()), r.looping
 	if r.drift.last != 0 {
 		p.Last = time.Unix(r.drift.last, 0).UTC()
 		p.Age = age(now.Sub(p.Last))

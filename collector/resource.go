@@ -32,6 +32,8 @@ type resource struct {
 	fresh  bool
 	unwell bool
 	lately bool // whether something happened behind its back that is not long ago
+	// looping is whether it is put back at nearly every reconcile.
+	looping bool
 	// drifting is whether the external resource is not what the spec says, though the provider has dealt with the spec.
 	drifting bool
 

@@ -299,7 +299,7 @@ func (r *resources) say(status []kube.KindStatus) {
 	})
 }
 
-// refresh lets what happened long ago behind a resource's back be forgotten, so that it is fine again.
+// refresh lets what happened long ago behind a resource's back be forgotten, so that it is fine again, and loops end.
 func (r *resources) refresh(now int64) {
 	r.each(func(s *resourceStore) {
 		var old []string
@@ -308,7 +308,7 @@ func (r *resources) refresh(now int64) {
 			held := s.group.Get(key)
 			if held == nil {
 				delete(s.remembered, key)
-			} else if held.lately && !held.drift.lately(now-s.memory) {
+			} else if held.lately && !held.drift.lately(now-s.memory) || held.looping && !held.drift.loop(now) {
 				old = append(old, key)
 			}
 		}
@@ -380,10 +380,11 @@ func (s *resourceStore) change(key string, f func(*resource)) bool {
 	return true
 }
 
-// noteDrift says whether something happened behind r's back that is not long ago.
+// noteDrift says whether something happened behind r's back that is not long ago, and whether it happens again and again.
 func (s *resourceStore) noteDrift(r *resource) {
 	if r.drift != nil {
-		r.lately = r.drift.lately(s.now().Unix() - s.memory)
+		now := s.now().Unix()
+		r.lately, r.looping = r.drift.lately(now-s.memory), r.drift.loop(now)
 	}
 }
 

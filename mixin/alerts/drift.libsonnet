@@ -12,8 +12,9 @@ function(config)
   local count(labels, expr) = 'count by (%s) (\n  %s\n)' % [q.by(labels), q.indented(q.withInfo(expr, ['team']))];
   local link = a.link('drift', ['group', 'kind', 'team']);
   local last = 'resource:platform_resource_last_drift_timestamp_seconds:max';
-  local loop = 'unless on (%s) %s' % [q.identity, q.exporter('platform_resource_drift_loop')];
-  local noLoop = ' unless on (%s) platform_resource_drift_loop' % q.identity;
+  // What a loop that is over has left in the window is not said a second time.
+  local unlessLoop(window) = 'unless on (%s) max_over_time(%s[%s])' % [q.identity, q.exporter('platform_resource_drift_loop'), window];
+  local noLoop(window) = ' unless on (%s) max_over_time(platform_resource_drift_loop[%s])' % [q.identity, window];
   local corrected(window) = 'sum by (%s) (increase(%s[%s]))' % [q.identity, q.exporter('platform_resource_drift_corrections_total'), window];
   local frequent = settings.CrossplaneDriftFrequent;
   local often = '%s > %d' % [corrected(frequent.window), frequent.threshold];
@@ -22,10 +23,10 @@ function(config)
     // increase() does not see the value that a series begins with, and so misses one correction at most.
     a.alert(
       'CrossplaneDriftFrequent',
-      count(kind, '%s\n%s' % [often, loop]),
+      count(kind, '%s\n%s' % [often, unlessLoop(frequent.window)]),
       'Resources drift and are put back often.',
       '{{ $value }} {{ $labels.kind }}s' + a.ofTeam + ' were put back more than %d times in %s, among them ' % [frequent.threshold, frequent.window]
-      + a.names(a.queryOfTeam('increase(%%s[%s]) > %d%s' % [frequent.window, frequent.threshold, noLoop], 'platform_resource_drift_corrections_total', ['category', 'group', 'kind']))
+      + a.names(a.queryOfTeam('increase(%%s[%s]) > %d%s' % [frequent.window, frequent.threshold, noLoop(frequent.window)], 'platform_resource_drift_corrections_total', ['category', 'group', 'kind']))
       + '. Likely: a script, autoscaling or another tool changes them outside.',
       link,
     ),
@@ -45,10 +46,10 @@ function(config)
         changes(%(last)s[%(window)s]) >= %(threshold)d
         %(loop)s
         unless on (%(id)s) %(often)s
-      ||| % settings.CrossplaneDriftByHand { id: q.identity, last: last, loop: loop, often: often }),
+      ||| % settings.CrossplaneDriftByHand { id: q.identity, last: last, loop: unlessLoop(settings.CrossplaneDriftByHand.window), often: often }),
       'Resources are changed outside now and then, and put back.',
       '{{ $value }} {{ $labels.kind }}s' + a.ofTeam + ' were put back on several occasions within %s, among them ' % settings.CrossplaneDriftByHand.window
-      + a.names(a.queryOfTeam('changes(%%s[%s]) >= %d%s' % [settings.CrossplaneDriftByHand.window, settings.CrossplaneDriftByHand.threshold, noLoop], last, ['category', 'group', 'kind']))
+      + a.names(a.queryOfTeam('changes(%%s[%s]) >= %d%s' % [settings.CrossplaneDriftByHand.window, settings.CrossplaneDriftByHand.threshold, noLoop(settings.CrossplaneDriftByHand.window)], last, ['category', 'group', 'kind']))
       + '. Likely: someone changes them by hand, and needs another spec.',
       link,
     ),

@@ -117,14 +117,15 @@ func TestUpgrade(t *testing.T) {
 			if step.less {
 				least -= buckets
 			}
-			// The step before may have taken the collected rights away and brought them back, which the control plane fills in its own time.
-			eventually(t, "the rights are collected", func(ctx context.Context) error {
-				role, err := client.RbacV1().ClusterRoles().Get(ctx, r.name+"-crossplane-exporter-aggregate", metav1.GetOptions{})
-				if err == nil && len(role.Rules) == 0 {
-					err = errors.New("there are none")
+			// The step before may have taken rights away and brought them back, which the exporter notices in its own time.
+			eventually(t, "what serves sees all there is", func(ctx context.Context) error {
+				pods, err := r.ready(ctx)
+				if err != nil || len(pods) != 1 {
+					return fmt.Errorf("ready are %v (%w)", pods, err)
 				}
-				if apierrors.IsNotFound(err) {
-					return nil // nothing is installed yet
+				text, err := r.metrics(ctx, pods[0])
+				if n := count(t, text); err == nil && n < least {
+					err = fmt.Errorf("it sees %d objects, of %d", n, least)
 				}
 				return err
 			})
@@ -136,7 +137,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			r.serves(t, step.version)
 		}) {
-			break
+			return // What follows builds on it.
 		}
 	}
 
