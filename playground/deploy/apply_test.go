@@ -93,7 +93,7 @@ func TestOverlay(t *testing.T) {
 	defer func() { check(t, run("kubectl", "delete", "-k", ".")) }()
 	check(t, run("kubectl", append(status, "--timeout=1m")...))
 	r.serves(t, "v1")
-	if got := r.objects(t); got < buckets {
+	if got := r.objects(t, ""); got < buckets {
 		t.Errorf("of %d buckets it sees %d", buckets, got)
 	}
 

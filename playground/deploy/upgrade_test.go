@@ -56,9 +56,9 @@ func TestUpgrade(t *testing.T) {
 	if again := r.upgrade(t, 0, nil, "--set", "image.tag=v1"); !strings.Contains(again, "before, revision 1: ") {
 		t.Errorf("run again, it does not say what there was before:\n%s", again)
 	}
-	noted, all := r.noted(t), r.objects(t)
-	if all < buckets {
-		t.Fatalf("of %d buckets it sees %d", buckets, all)
+	noted, all, left := r.noted(t), r.objects(t, ""), r.objects(t, `group="s3.aws.upbound.io"`)
+	if left < buckets {
+		t.Fatalf("of %d buckets it sees %d", buckets, left)
 	}
 
 	steps := []struct {
@@ -115,17 +115,16 @@ func TestUpgrade(t *testing.T) {
 		if !t.Run(step.name, func(t *testing.T) {
 			least := all
 			if step.less {
-				least -= buckets
+				least -= left
 			}
-			// The step before may have taken rights away and brought them back, which the exporter notices in its own time.
-			eventually(t, "what serves sees all there is", func(ctx context.Context) error {
-				pods, err := r.ready(ctx)
-				if err != nil || len(pods) != 1 {
-					return fmt.Errorf("ready are %v (%w)", pods, err)
+			// The step before may have taken the collected rights away and brought them back, which the control plane fills in its own time.
+			eventually(t, "the rights are collected", func(ctx context.Context) error {
+				role, err := client.RbacV1().ClusterRoles().Get(ctx, r.name+"-crossplane-exporter-aggregate", metav1.GetOptions{})
+				if err == nil && len(role.Rules) == 0 {
+					err = errors.New("there are none")
 				}
-				text, err := r.metrics(ctx, pods[0])
-				if n := count(t, text); err == nil && n < least {
-					err = fmt.Errorf("it sees %d objects, of %d", n, least)
+				if apierrors.IsNotFound(err) {
+					return nil // nothing is installed yet
 				}
 				return err
 			})
@@ -566,8 +565,8 @@ func buildInfo(text string) string {
 	return "none"
 }
 
-// objects is how many the exporter that serves sees.
-func (r *release) objects(t *testing.T) int {
+// objects is how many the exporter that serves sees, of those with that label.
+func (r *release) objects(t *testing.T, label string) int {
 	t.Helper()
 	pods, err := r.ready(t.Context())
 	check(t, err)
@@ -576,15 +575,15 @@ func (r *release) objects(t *testing.T) int {
 	}
 	text, err := r.metrics(t.Context(), pods[0])
 	check(t, err)
-	return count(t, text)
+	return count(t, text, label)
 }
 
-// count is the sum of platform_resources.
-func count(t *testing.T, text string) int {
+// count is the sum of platform_resources with that label.
+func count(t *testing.T, text, label string) int {
 	t.Helper()
 	var sum float64
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "platform_resources{") {
+		if strings.HasPrefix(line, "platform_resources{") && strings.Contains(line, label) {
 			n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 64)
 			check(t, err)
 			sum += n
@@ -621,7 +620,7 @@ func (r *release) uninterrupted(t *testing.T, least int) (stop func()) {
 				for _, pod := range pods {
 					var text string
 					if text, err = r.metrics(ctx, pod); err == nil {
-						most = max(most, count(t, text))
+						most = max(most, count(t, text, ""))
 					}
 				}
 			}
