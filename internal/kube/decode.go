@@ -17,11 +17,11 @@ import (
 )
 
 // A decoder reads Kubernetes objects from a JSON stream in one pass. What it is not asked for it skips unread, and
-// what has an unexpected type it skips too and counts in Object.Odd: only broken JSON is an error.
+// what has an unexpected type it skips too and counts in Object.Odd: only JSON that cannot be followed is an error.
 //
 // The API server never escapes the names it is asked for here, so names are compared as they stand, quotes included.
 type decoder struct {
-	json    *jsontext.Decoder
+	json    *scanner
 	team    string // the quoted key of the team label, or ""
 	argo    bool   // the objects are Argo CD's Applications, which say sync and health in words of their own
 	managed bool   // the objects are managed resources
@@ -49,7 +49,7 @@ const (
 
 func newDecoder(r io.Reader, k Kind, teamLabel string) *decoder {
 	d := &decoder{
-		json:    jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		json:    &scanner{from: r},
 		argo:    k.Group == argoGroup && k.Name == argoApplication,
 		managed: k.Category == Managed,
 		free:    k.Category == Composite || k.Category == Claim,
@@ -119,7 +119,7 @@ type objectReader struct {
 	odd  func(*Object) // told of objects with parts that were passed over
 }
 
-func (r objectReader) stream() *jsontext.Decoder { return r.d.json }
+func (r objectReader) stream() *scanner { return r.d.json }
 
 func (r objectReader) next() (*entry, error) {
 	o, err := r.d.object()
@@ -217,7 +217,7 @@ func (d *decoder) configuration(name []byte) error {
 
 // principals looks for ARNs and for names of ServiceAccounts in a value, however deep. Name is what it is the value of.
 func (d *decoder) principals(name []byte) (err error) {
-	switch account := string(name) == `"serviceAccountName"`; d.json.PeekKind() {
+	switch account := string(name) == `"serviceAccountName"`; d.json.kind() {
 	case '{':
 		return d.members(d.principals)
 	case '[':
@@ -283,7 +283,7 @@ func (d *decoder) writer() error {
 				if string(name) != `"f:spec"` {
 					return d.skip()
 				}
-				v, err := d.json.ReadValue()
+				v, err := d.json.value()
 				spec, w.Fields = true, xxhash.Sum64(v)
 				return err
 			})
@@ -372,7 +372,7 @@ func (d *decoder) spec(name []byte) (err error) {
 	case `"forProvider"`:
 		return d.wanted()
 	case `"managementPolicies"`:
-		if d.json.PeekKind() != '[' {
+		if d.json.kind() != '[' {
 			return d.odd()
 		}
 		policies := 0
@@ -387,7 +387,7 @@ func (d *decoder) spec(name []byte) (err error) {
 		suspend, e := d.boolean()
 		o.Paused, err = o.Paused || suspend, e
 	case `"desiredState"`, `"state"`: // of a package revision; of a ManagedResourceDefinition
-		if d.json.PeekKind() != '"' {
+		if d.json.kind() != '"' {
 			return d.skip()
 		}
 		state, e := d.bytes()
@@ -423,18 +423,19 @@ const maxProvider = 1 << 20
 
 // wanted reads spec.forProvider. Of a managed resource it is remembered until status.atProvider comes.
 func (d *decoder) wanted() error {
-	if d.json.PeekKind() != '{' {
+	if d.json.kind() != '{' {
 		return d.odd()
 	}
-	v, err := d.json.ReadValue()
-	if err != nil {
-		return err
-	}
-	c := cursor{json: v}
-	c.peek()
-	c.open()
-	for name := c.name(); name != nil; name = c.name() {
-		value := c.value()
+	d.forProvider = append(d.forProvider[:0], '{')
+	remembered := d.managed
+	err := d.json.object(func(name []byte) error {
+		start := len(d.forProvider)
+		d.forProvider = append(append(d.forProvider, name...), ':')
+		name = d.forProvider[start+1 : len(d.forProvider)-2] // which stays when the value is read
+		value, err := d.json.value()
+		if err != nil {
+			return err
+		}
 		if d.identities {
 			d.id(name, value)
 		}
@@ -446,16 +447,23 @@ func (d *decoder) wanted() error {
 		case value[0] != 'n': // as odd does
 			d.obj.Odd++
 		}
+		if remembered = remembered && len(d.forProvider)+len(value) < maxProvider; remembered {
+			d.forProvider = append(append(d.forProvider, value...), ',')
+		} else {
+			d.forProvider = d.forProvider[:start]
+		}
+		return nil
+	})
+	d.forProvider = append(bytes.TrimSuffix(d.forProvider, []byte{','}), '}')
+	if !remembered {
+		d.forProvider = d.forProvider[:0]
 	}
-	if d.managed && len(v) <= maxProvider {
-		d.forProvider = append(d.forProvider[:0], v...)
-	}
-	return nil
+	return err
 }
 
 // seen reads status.atProvider and compares it with spec.forProvider, which comes before it in whatever the API server writes.
 func (d *decoder) seen() error {
-	v, err := d.json.ReadValue()
+	v, err := d.json.value()
 	if err == nil && len(d.forProvider) > 0 {
 		d.obj.Differing = d.comparer.differ(d.forProvider, v, MaxDiffering)
 	}
@@ -471,7 +479,7 @@ func (d *decoder) seen() error {
 }
 
 func (d *decoder) condition() error {
-	if k := d.json.PeekKind(); k != '{' {
+	if k := d.json.kind(); k != '{' {
 		d.obj.Odd++
 		return d.skip()
 	}
@@ -622,72 +630,51 @@ func (d *decoder) argoMessage() {
 	}
 }
 
-// members reads a JSON object and calls member with each name, quotes included; member reads the value. The name is
-// valid until member reads. Anything but an object is skipped.
+// members is the scanner's object. Anything but an object is skipped.
 func (d *decoder) members(member func(name []byte) error) error {
-	if d.json.PeekKind() != '{' {
+	if d.json.kind() != '{' {
 		return d.odd()
 	}
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
-	}
-	for d.json.PeekKind() != '}' {
-		name, err := d.json.ReadValue()
-		if err != nil {
-			return err
-		}
-		if err := member(name); err != nil {
-			return err
-		}
-	}
-	_, err := d.json.ReadToken()
-	return err
+	return d.json.object(member)
 }
 
-// elements reads a JSON array and calls element to read each of its values. Anything but an array is skipped.
+// elements is the scanner's array. Anything but an array is skipped.
 func (d *decoder) elements(element func() error) error {
-	if d.json.PeekKind() != '[' {
+	if d.json.kind() != '[' {
 		return d.odd()
 	}
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
-	}
-	for d.json.PeekKind() != ']' {
-		if err := element(); err != nil {
-			return err
-		}
-	}
-	_, err := d.json.ReadToken()
-	return err
+	return d.json.array(element)
 }
 
 // odd skips a value that does not have the type it should have. Null is nothing odd: it is how some clients say absent.
 func (d *decoder) odd() error {
-	if d.json.PeekKind() != 'n' {
+	if d.json.kind() != 'n' {
 		d.obj.Odd++
 	}
 	return d.skip()
 }
 
-// skip passes over a value. It is jsontext's SkipValue but faster by half: that one keeps account of every token. The price
-// is that the value is held whole, in a buffer that lives until the watch is opened anew.
+// skip passes over a value. The price of how it does that is that the value is held whole, in a buffer that lives until the watch is
+// opened anew.
 func (d *decoder) skip() error {
-	_, err := d.json.ReadValue()
+	_, err := d.json.value()
 	return err
 }
 
 // bytes reads a string, nil for anything else. The result is valid until the next call, and stands in d.text.
 func (d *decoder) bytes() ([]byte, error) {
 	d.text = d.text[:0]
-	if d.json.PeekKind() != '"' {
+	if d.json.kind() != '"' {
 		return nil, d.odd()
 	}
-	v, err := d.json.ReadValue()
+	v, err := d.json.value()
 	if err != nil {
 		return nil, err
 	}
-	// The only error left is invalid UTF-8, which is replaced and so no concern of ours.
-	d.text, _ = jsontext.AppendUnquote(d.text[:0], v)
+	if d.text, err = jsontext.AppendUnquote(d.text[:0], v); err != nil && !jsontext.Value(v).IsValid(jsontext.AllowInvalidUTF8(true)) {
+		d.json.fail("after a string that is none")
+		return nil, d.json.err
+	} // Invalid UTF-8 is replaced.
 	return d.text, nil
 }
 
@@ -718,20 +705,20 @@ func (d *decoder) intern(b []byte) string {
 }
 
 func (d *decoder) boolean() (bool, error) {
-	switch d.json.PeekKind() {
+	switch d.json.kind() {
 	case 't', 'f':
-		t, err := d.json.ReadToken()
-		return err == nil && t.Bool(), err
+		v, err := d.json.value()
+		return string(v) == "true", err
 	default:
 		return false, d.odd()
 	}
 }
 
 func (d *decoder) integer() (int64, error) {
-	if d.json.PeekKind() != '0' {
+	if b := d.json.kind(); b != '-' && (b < '0' || b > '9') {
 		return 0, d.odd()
 	}
-	v, err := d.json.ReadValue()
+	v, err := d.json.value()
 	if err != nil {
 		return 0, err
 	}

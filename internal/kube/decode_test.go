@@ -525,7 +525,15 @@ func TestDecodeBroken(t *testing.T) {
 		"NoJSON":       {"What is no JSON is not read further.", `<html>`, true},
 		"NoColon":      {"What is no JSON is not read further.", `{"metadata" {}}`, true},
 		"WrongBracket": {"What is no JSON is not read further.", `{"metadata":{"finalizers":["a"}}`, true},
-		"InSkipped":    {"Not in what is passed over either.", `{"spec":{"other":{"a":tru}}}`, true},
+		"NoComma":      {"What is no JSON is not read further.", `{"metadata":{"name":"a" "namespace":"b"}}`, true},
+		"NoMember":     {"What is no JSON is not read further.", `{"metadata":{"name":"a",}}`, true},
+		"NoElement":    {"What is no JSON is not read further.", `{"metadata":{"finalizers":["a",]}}`, true},
+		"NoName":       {"What is no JSON is not read further.", `{"metadata":{name:"a"}}`, true},
+		"NoValue":      {"What is no JSON is not read further.", `{"metadata":}`, true},
+		"NoWord":       {"Nor are words of its own.", `{"metadata":{"generation":1x}}`, true},
+		"NoEscape":     {"Nor are other escapes.", `{"metadata":{"name":"\x41"}}`, true},
+		"InSkipped":    {"Nor is what is passed over, where it may not end where it seems to.", `{"spec":{"other":{"c":[1}]}}`, true},
+		"Deep":         {"What is nested without end is not followed.", `{"metadata":` + strings.Repeat("[", maxDepth), true},
 		"ControlChar":  {"A control character in a string should have been escaped.", "{\"metadata\":{\"name\":\"a\x01\"}}", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -537,6 +545,15 @@ func TestDecodeBroken(t *testing.T) {
 				t.Errorf("%s\nmalformed(%v): want %t", tc.reason, err, tc.malformed)
 			}
 		})
+	}
+}
+
+// TestDecodePassesOver is that what nobody asks for costs the object nothing, whatever it is, as long as it is seen where it ends.
+func TestDecodePassesOver(t *testing.T) {
+	const skipped = `{"a":tru,"b":"\x","c":[1 2,]}`
+	o, err := newDecoder(strings.NewReader(`{"spec":{"other":`+skipped+`},"metadata":{"name":"a"}}`), vpcs, "").object()
+	if err != nil || o.Name != "a" {
+		t.Errorf("want the object a, got %+v, %v", o, err)
 	}
 }
 

@@ -3,7 +3,6 @@ package kube
 import (
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
@@ -47,7 +46,7 @@ func (d *definition) watched() string {
 // definitionReader reads CustomResourceDefinitions.
 type definitionReader struct{ d *decoder }
 
-func (r definitionReader) stream() *jsontext.Decoder { return r.d.json }
+func (r definitionReader) stream() *scanner { return r.d.json }
 
 func (r definitionReader) next() (*entry, error) {
 	d := r.d

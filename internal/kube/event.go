@@ -3,7 +3,6 @@ package kube
 import (
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"k8s.io/apimachinery/pkg/fields"
 )
 
@@ -75,7 +74,7 @@ func (s eventStore) Replace(kept []any) {
 // eventReader reads Events.
 type eventReader struct{ d *decoder }
 
-func (r eventReader) stream() *jsontext.Decoder { return r.d.json }
+func (r eventReader) stream() *scanner { return r.d.json }
 
 func (r eventReader) next() (*entry, error) {
 	d := r.d

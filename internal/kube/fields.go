@@ -17,7 +17,7 @@ import (
 // that cannot mean the same in any known spelling is a difference: a missed one is found by the provider and counted
 // from its events, a false one would teach people to look away.
 //
-// The JSON must be valid, as jsontext reads it. A comparer is not safe for concurrent use; the zero value is ready.
+// The JSON should be valid; of other it says something, and comes to an end. A comparer is not safe for concurrent use; the zero value is ready.
 type comparer struct {
 	limit int      // how many differences are enough
 	found []string // their paths

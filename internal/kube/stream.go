@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,7 +17,7 @@ import (
 // A reader reads one object from a stream and says what is kept of it.
 type reader interface {
 	next() (*entry, error)
-	stream() *jsontext.Decoder
+	stream() *scanner
 }
 
 // An entry is an object on its way through client-go's Reflector: where it belongs, and what a Store keeps of it.
@@ -104,34 +103,27 @@ func (f *frames) Decode() (watch.EventType, runtime.Object, error) {
 
 func (f *frames) decode() (event watch.EventType, object runtime.Object, err error) {
 	dec := f.reader.stream()
-	if err := open(dec, '{'); err != nil {
-		return "", nil, err
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return "", nil, err
-		}
+	err = dec.object(func(name []byte) error {
 		switch string(name) {
 		case `"type"`:
-			var v jsontext.Value
-			if v, err = dec.ReadValue(); err == nil {
-				event = eventType(v)
-			}
+			v, err := dec.value()
+			event = eventType(v)
+			return err
 		case `"object"`:
 			if event == watch.Error {
-				object, err = readStatus(dec)
-			} else {
-				object, err = f.reader.next()
+				status, err := readStatus(dec)
+				object = status
+				return err
 			}
+			e, err := f.reader.next()
+			object = e
+			return err
 		default:
-			err = dec.SkipValue()
+			_, err := dec.value()
+			return err
 		}
-		if err != nil {
-			return "", nil, err
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
+	})
+	if err != nil {
 		return "", nil, err
 	}
 	if object == nil || !slices.Contains(eventTypes, event) {
@@ -149,27 +141,15 @@ func (f *frames) Close() {
 	f.over()
 }
 
-// errMalformed is wrapped by errors of JSON that is well-formed and yet not what was asked for.
+// errMalformed is wrapped by errors of what is no JSON, or not what was asked for.
 var errMalformed = errors.New("unexpected answer")
 
 // malformed is whether err says that what was read makes no sense, and not that no more could be read.
-func malformed(err error) bool {
-	var syntax *jsontext.SyntacticError
-	return errors.Is(err, errMalformed) || errors.As(err, &syntax) && !errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// open reads the token that begins an object or array.
-func open(dec *jsontext.Decoder, kind jsontext.Kind) error {
-	t, err := dec.ReadToken()
-	if err == nil && t.Kind() != kind {
-		err = fmt.Errorf("%w: JSON %s at byte %d where %s should begin", errMalformed, t.Kind(), dec.InputOffset(), kind)
-	}
-	return err
-}
+func malformed(err error) bool { return errors.Is(err, errMalformed) }
 
 var eventTypes = []watch.EventType{watch.Added, watch.Modified, watch.Deleted, watch.Bookmark, watch.Error}
 
-func eventType(v jsontext.Value) watch.EventType {
+func eventType(v []byte) watch.EventType {
 	for _, t := range eventTypes {
 		if len(v) == len(t)+2 && string(v[1:len(v)-1]) == string(t) {
 			return t
@@ -178,8 +158,8 @@ func eventType(v jsontext.Value) watch.EventType {
 	return watch.EventType(v)
 }
 
-func readStatus(dec *jsontext.Decoder) (*metav1.Status, error) {
-	v, err := dec.ReadValue()
+func readStatus(dec *scanner) (*metav1.Status, error) {
+	v, err := dec.value()
 	if err != nil {
 		return nil, err
 	}
@@ -194,50 +174,28 @@ func readStatus(dec *jsontext.Decoder) (*metav1.Status, error) {
 func readList(r reader) (*entries, error) {
 	dec := r.stream()
 	list := &entries{}
-	if err := open(dec, '{'); err != nil {
-		return nil, err
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
+	err := dec.object(func(name []byte) error {
 		switch string(name) {
 		case `"metadata"`:
-			var v jsontext.Value
-			if v, err = dec.ReadValue(); err == nil {
-				if e := json.Unmarshal(v, &list.ListMeta); e != nil {
-					err = fmt.Errorf("%w: metadata of a list: %w", errMalformed, e)
-				}
+			v, err := dec.value()
+			if err != nil {
+				return err
 			}
+			if err := json.Unmarshal(v, &list.ListMeta); err != nil {
+				return fmt.Errorf("%w: metadata of a list: %w", errMalformed, err)
+			}
+			return nil
 		case `"items"`:
-			err = list.read(r)
-		default:
-			err = dec.SkipValue()
+			if dec.kind() != 'n' { // an empty list, as some servers say it
+				return dec.array(func() error {
+					e, err := r.next()
+					list.Items = append(list.Items, e)
+					return err
+				})
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	_, err := dec.ReadToken()
-	return list, err
-}
-
-func (l *entries) read(r reader) error {
-	dec := r.stream()
-	if dec.PeekKind() == 'n' { // an empty list, as some servers say it
-		return dec.SkipValue()
-	}
-	if err := open(dec, '['); err != nil {
+		_, err := dec.value()
 		return err
-	}
-	for dec.PeekKind() != ']' {
-		e, err := r.next()
-		if err != nil {
-			return err
-		}
-		l.Items = append(l.Items, e)
-	}
-	_, err := dec.ReadToken()
-	return err
+	})
+	return list, err
 }
