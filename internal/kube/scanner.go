@@ -22,8 +22,8 @@ type scanner struct {
 }
 
 const (
-	// minBuffer is enough for bookmarks, which is all that most kinds ever hear.
-	minBuffer = 1 << 10
+	// minBuffer is enough for a bookmark, which is all that most watches ever bring.
+	minBuffer = 512
 	// maxDepth is how deep values may be nested: as deep as encoding/json and the API server allow.
 	maxDepth = 10000
 	// maxIdle is how often in a row a reader may read nothing, and no error either.

@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -57,6 +58,13 @@ func TestFill(t *testing.T) {
 			}
 			if !is(&o, "Synced") {
 				notSynced++
+			}
+			wanted, _, _ := unstructured.NestedMap(o.Object, "spec", "forProvider")
+			seen, _, _ := unstructured.NestedMap(o.Object, "status", "atProvider")
+			for name, value := range seen {
+				if w, ok := wanted[name]; ok && !reflect.DeepEqual(w, value) {
+					t.Errorf("%s %s has drifted: %s should be %v, and is %v", k.Kind, o.GetName(), name, w, value)
+				}
 			}
 		}
 		if len(uids) != len(all.Items) {

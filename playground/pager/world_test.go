@@ -52,7 +52,7 @@ const (
 	// team is whose they are, and channel where that is told. Everything else is told in platform.
 	team, channel, platform = "sales", "#sales", "#crossplane"
 	// patience is how long anything may take.
-	patience = 4 * time.Minute
+	patience = 6 * time.Minute
 	grace    = 20 * time.Second
 )
 
