@@ -19,11 +19,18 @@ type scanner struct {
 	past  int64  // how many bytes came before buf
 	depth int    // of what is open
 	err   error
+
+	// bulk is that much is to come. Large reads are worth their memory then: over HTTP/2 each of 4 KB or more has the client write to the
+	// server, too.
+	bulk bool
+	full bool // there was no room for more at the last read
 }
 
 const (
 	// minBuffer is enough for a bookmark, which is all that most watches ever bring.
 	minBuffer = 512
+	// bulkBuffer is how much is read at once, at the most, while much is to come.
+	bulkBuffer = 64 << 10
 	// maxDepth is how deep values may be nested: as deep as encoding/json and the API server allow.
 	maxDepth = 10000
 	// maxIdle is how often in a row a reader may read nothing, and no error either.
@@ -258,17 +265,26 @@ func (s *scanner) fill() bool {
 	if s.err != nil {
 		return false
 	}
-	rest := s.buf[s.at:]
-	if buf := s.buf[:cap(s.buf)]; len(rest) > len(buf)*3/4 || len(buf) == 0 {
-		s.buf = append(make([]byte, 0, max(minBuffer, 2*len(buf))), rest...)
+	rest, size := s.buf[s.at:], cap(s.buf)
+	switch {
+	case len(rest) > size*3/4:
+		size *= 2
+	case s.bulk && s.full:
+		size = max(size, bulkBuffer)
+	case !s.bulk && size >= bulkBuffer && len(rest) == 0:
+		size = 0
+	}
+	if size = max(size, minBuffer); size != cap(s.buf) {
+		s.buf = append(make([]byte, 0, size), rest...)
 	} else {
-		s.buf = buf[:copy(buf, rest)]
+		s.buf = s.buf[:copy(s.buf[:size], rest)]
 	}
 	s.past += int64(s.at)
 	s.at = 0
 	for range maxIdle {
 		n, err := s.from.Read(s.buf[len(s.buf):cap(s.buf)])
 		s.buf = s.buf[:len(s.buf)+n]
+		s.full = len(s.buf) == cap(s.buf)
 		if n > 0 {
 			return true // The error comes again.
 		}

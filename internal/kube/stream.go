@@ -103,6 +103,7 @@ func (f *frames) Decode() (watch.EventType, runtime.Object, error) {
 
 func (f *frames) decode() (event watch.EventType, object runtime.Object, err error) {
 	dec := f.reader.stream()
+	dec.bulk = f.syncing
 	err = dec.object(func(name []byte) error {
 		switch string(name) {
 		case `"type"`:
@@ -173,6 +174,7 @@ func readStatus(dec *scanner) (*metav1.Status, error) {
 // readList decodes the answer to a list item by item, so that no more than one object is ever held whole.
 func readList(r reader) (*entries, error) {
 	dec := r.stream()
+	dec.bulk = true
 	list := &entries{}
 	err := dec.object(func(name []byte) error {
 		switch string(name) {
