@@ -117,7 +117,6 @@ func TestDriftIsToldFromEdits(t *testing.T) {
 			all.Go(func() {
 				for _, s := range tc.steps {
 					s(t, w, name)
-					w.nextSecond(t)
 				}
 			})
 		}
@@ -147,7 +146,6 @@ func TestWhatHappensWhileTheExporterIsAway(t *testing.T) {
 	do := func(name string, steps ...step) {
 		for _, s := range steps {
 			s(t, w, name)
-			w.nextSecond(t)
 		}
 	}
 	do("known", byHand, byHand, byHand, edit, edit)
@@ -200,7 +198,6 @@ func times(n int, s step) step {
 	return func(t *testing.T, w *world, name string) {
 		for range n {
 			s(t, w, name)
-			w.nextSecond(t)
 		}
 	}
 }
@@ -341,7 +338,7 @@ func (w *world) patch(t *testing.T, name, patch string) {
 	})
 }
 
-// settled waits until the provider has dealt with the newest spec.
+// settled waits until the provider has dealt with the newest spec, and what comes next is in another second.
 func (w *world) settled(t *testing.T, name string) {
 	w.await(t, name+" is synced", func(ctx context.Context) error {
 		u, err := w.client.Resource(objects).Namespace(namespace).Get(ctx, name, v1.GetOptions{})
@@ -361,6 +358,7 @@ func (w *world) settled(t *testing.T, name string) {
 		}
 		return fmt.Errorf("generation %d, conditions %v", u.GetGeneration(), conditions)
 	})
+	w.nextSecond(t)
 }
 
 // nextSecond waits until the time of what comes next can be told from that of what was: Events count in whole seconds.
