@@ -671,10 +671,11 @@ func (d *decoder) bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Invalid UTF-8 is replaced, and no error.
 	if d.text, err = jsontext.AppendUnquote(d.text[:0], v); err != nil && !jsontext.Value(v).IsValid(jsontext.AllowInvalidUTF8(true)) {
-		d.json.fail("after a string that is none")
+		d.json.fail("after a string with wrong escapes, or without them")
 		return nil, d.json.err
-	} // Invalid UTF-8 is replaced.
+	}
 	return d.text, nil
 }
 

@@ -123,9 +123,6 @@ func TestUpgrade(t *testing.T) {
 				if err == nil && len(role.Rules) == 0 {
 					err = errors.New("there are none")
 				}
-				if apierrors.IsNotFound(err) {
-					return nil // nothing is installed yet
-				}
 				return err
 			})
 			stop := r.uninterrupted(t, least)
